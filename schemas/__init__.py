@@ -1,0 +1,1 @@
+"""The only home of contracts: units, messages, topics and their encodings."""
