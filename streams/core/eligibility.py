@@ -1,0 +1,99 @@
+"""Who takes part in a decision, and within which bounds.
+
+Eligible: at least ``min_bars`` observations in the window and a last value at most ``stale_bars`` bars ago. Stale while held is
+reduce-only; not eligible yet, or ended, has target 0 and its minimum is waived.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from schemas.policy import FamilyLimit, PortfolioPolicy, StrategyEntry
+from streams.core.arrays import BoolArray, FloatArray, IntArray
+from streams.core.covariance import complete_rows
+
+_BUDGET_TOLERANCE: Final = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Book:
+    """What a decision is taken on: the members, their data in the window, and what is held. Arrays are (N,) or (T, N)."""
+
+    names: tuple[str, ...]
+    entries: tuple[StrategyEntry, ...]
+    returns: FloatArray  # (T, N) the window, NaN missing
+    n_obs: IntArray
+    age_bars: IntArray
+    ended: BoolArray
+    held: FloatArray
+    held_cash: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Selection:
+    """Who takes part: columns of the problem, those that may only shrink, and why the others are out."""
+
+    columns: IntArray
+    reduce_only: BoolArray  # (len(columns),)
+    excluded: dict[str, str]
+
+
+def minimum_bars(policy: PortfolioPolicy, members: int) -> int:
+    """Return ``min_bars``, by default min(window_bars, max(20, N + 2))."""
+    given = policy.estimation.min_bars
+    return min(policy.estimation.window_bars, max(20, members + 2)) if given is None else given
+
+
+def select(book: Book, policy: PortfolioPolicy) -> Selection:
+    """Return who takes part in the decision."""
+    enough = book.n_obs >= minimum_bars(policy, len(book.names))
+    fresh = book.age_bars <= policy.estimation.stale_bars
+    eligible = enough & fresh & ~book.ended
+    shrinking = enough & ~fresh & ~book.ended & (book.held > 0.0)
+    if shrinking.any():
+        _, n_common = complete_rows(book.returns, np.flatnonzero(eligible | shrinking))
+        if n_common < minimum_bars(policy, len(book.names)):
+            shrinking[:] = (
+                False  # silent too long to be estimated beside the others: its target is 0
+            )
+    taking_part = eligible | shrinking
+    return Selection(
+        columns=np.flatnonzero(taking_part),
+        reduce_only=shrinking[taking_part],
+        excluded={
+            name: "ended" if book.ended[i] else "stale" if enough[i] else "too_few_observations"
+            for i, name in enumerate(book.names)
+            if not taking_part[i]
+        },
+    )
+
+
+def too_few_eligible(book: Book, selection: Selection, policy: PortfolioPolicy) -> bool:
+    """Tell whether those who take part cannot fill the budget though all members together could."""
+    if not len(selection.columns):
+        return True
+    everyone = capacity(book.entries, policy)
+    some = capacity(tuple(book.entries[i] for i in selection.columns), policy)
+    return some < 1.0 - _BUDGET_TOLERANCE <= everyone
+
+
+def capacity(entries: tuple[StrategyEntry, ...], policy: PortfolioPolicy) -> float:
+    """Return the largest total of weights and cash that the upper limits allow."""
+    by_family: dict[str, float] = {}
+    for entry in entries:
+        _, high = bounds_of(entry, policy)
+        by_family[entry.family] = by_family.get(entry.family, 0.0) + high
+    families = policy.constraints.families
+    return policy.cash.max + sum(
+        min(total, families.get(name, FamilyLimit(max=total)).max)
+        for name, total in by_family.items()
+    )
+
+
+def bounds_of(entry: StrategyEntry, policy: PortfolioPolicy) -> tuple[float, float]:
+    """Return the lower and upper weight of a strategy: its own where given, else the portfolio's."""
+    limits = policy.constraints
+    low = limits.weight_min if entry.weight_min is None else entry.weight_min
+    high = limits.weight_max if entry.weight_max is None else entry.weight_max
+    return low, high

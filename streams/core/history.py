@@ -1,0 +1,79 @@
+"""What was held over each remembered bar, so that a revised return can be booked into the NAV of today."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from streams.core.arrays import FloatArray, IntArray
+
+
+class DueCorrection(NamedTuple):
+    """A corrected value of a past bar; takes effect at the first bar that ends after ``after_ns``."""
+
+    after_ns: int
+    end_ns: int
+    name: str
+    old: float
+    new: float
+
+
+class History:
+    """Ends, weights (N,) and gross returns of the last bars.
+
+    Parameters
+    ----------
+    capacity
+        Bars remembered: as many as the windows hold.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._ends_ns: list[int] = []
+        self._weights: list[FloatArray] = []
+        self._gross: list[float] = []
+
+    def push(self, end_ns: int, weights: FloatArray, gross: float) -> None:
+        """Remember the newest bar, with the weights held over it."""
+        self._ends_ns.append(end_ns)
+        self._weights.append(weights)
+        self._gross.append(gross)
+        if len(self._ends_ns) > self._capacity:
+            del self._ends_ns[0], self._weights[0], self._gross[0]
+
+    def bars_ago(self, end_ns: int) -> int | None:
+        """Return how long ago a bar was, 0 for the newest; None where it is not remembered, or never was."""
+        if end_ns not in self._ends_ns:
+            return None
+        return len(self._ends_ns) - 1 - self._ends_ns.index(end_ns)
+
+    def revise(self, bars_ago: int, column: int, old: float, new: float) -> float:
+        """Return the simple return that a revised return adds to the NAV: w (new - old) / (1 + r_p) of that bar.
+
+        A missing ``old`` (NaN) had counted as 0. The bar's gross return is kept as revised, for the next revision.
+        """
+        place = len(self._ends_ns) - 1 - bars_ago
+        change = float(self._weights[place][column]) * (new - (0.0 if np.isnan(old) else old))
+        growth = 1.0 + self._gross[place]
+        self._gross[place] += change
+        return change / growth if growth > 0.0 else 0.0
+
+    def select(self, picked: IntArray) -> None:
+        """Change the columns; ``picked`` holds the old column of each new one, -1 for a new strategy."""
+        self._weights = [np.append(weights, 0.0)[picked] for weights in self._weights]
+
+    def to_state(self) -> dict[str, Any]:
+        """Return everything as plain values and arrays."""
+        return {
+            "ends_ns": list(self._ends_ns),
+            "weights": np.array(self._weights),
+            "gross": list(self._gross),
+        }
+
+    @classmethod
+    def from_state(cls, capacity: int, state: dict[str, Any]) -> "History":
+        """Return the history that :meth:`to_state` described."""
+        history = cls(capacity)
+        history._ends_ns = list(state["ends_ns"])
+        history._weights = list(state["weights"])
+        history._gross = list(state["gross"])
+        return history

@@ -1,0 +1,173 @@
+"""Held weights, NAV and costs of one portfolio, bar by bar.
+
+A decision at the close of bar t is filled in full at that bar's closing NAV, before the returns of bar t+1 (``delay_bars`` 1:
+one bar later). Held weights drift with returns, w_i (1 + r_i) / (1 + r_p). The cost of a trade is
+c = linear_bps 1e-4 sum|dw_i|, and return_net = (1 - c)(1 + return_gross) - 1. Turnover is (sum|dw_i| + |dcash|) / 2.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from streams.core.arrays import FloatArray
+
+BPS: Final = 1e-4
+_NAV_MAX: Final = float(
+    np.finfo(np.float64).max
+)  # a NAV stays a number whatever returns are claimed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fill:
+    """Target weights (N,) and cash that take effect before the returns of bar ``before_bar`` (a bar number)."""
+
+    before_bar: int
+    weights: FloatArray
+    cash: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BarResult:
+    """What one bar did to the portfolio; shares of NAV and simple returns. ``contribution`` (N,) is w_i r_i."""
+
+    return_gross: float
+    return_net: float
+    cost: float
+    turnover: float
+    coverage: float
+    adjustment: float
+    contribution: FloatArray
+
+
+def turnover(before: FloatArray, cash_before: float, after: FloatArray, cash_after: float) -> float:
+    """Return (sum|dw_i| + |dcash|) / 2 of a trade, a share of NAV."""
+    return 0.5 * (float(np.abs(after - before).sum()) + abs(cash_after - cash_before))
+
+
+def trade_cost(before: FloatArray, after: FloatArray, linear_bps: float) -> float:
+    """Return the cost of a trade as a share of NAV: both sides, cash free."""
+    return linear_bps * BPS * float(np.abs(after - before).sum())
+
+
+class Ledger:
+    """Weights held in N strategies and cash, the NAV they made, and fills that wait for their bar.
+
+    ``over_bar`` (N,) is what was held over the last bar: after its fills, before its drift.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self.held = np.zeros(columns)
+        self.cash = 1.0
+        self.target = np.zeros(columns)
+        self.target_cash = 1.0
+        self.nav = 1.0
+        self.high = 1.0
+        self.over_bar = self.held
+        self.fills: list[Fill] = []
+
+    @property
+    def drawdown(self) -> float:
+        """Return NAV over its high minus 1, at most 0; the high includes the 1.0 before the first bar."""
+        return self.nav / self.high - 1.0
+
+    def start_with(self, weights: FloatArray) -> None:
+        """Begin from initial weights (N,) instead of cash."""
+        self.held, self.target = weights.copy(), weights.copy()
+        self.cash = self.target_cash = 1.0 - float(weights.sum())
+
+    def aim(self, weights: FloatArray, cash: float) -> None:
+        """Set the target of the last accepted decision."""
+        self.target, self.target_cash = weights.copy(), cash
+
+    def fill_later(self, before_bar: int, weights: FloatArray, cash: float) -> None:
+        """Queue a fill; fills take effect in the order they were queued."""
+        self.fills.append(Fill(before_bar, weights.copy(), cash))
+
+    def advance(
+        self,
+        bar_number: int,
+        returns: FloatArray,
+        cash_rate: float,
+        linear_bps: float,
+        adjustment: float,
+    ) -> BarResult:
+        """Take one bar: due fills first, then the bar's returns (N,), NaN where missing.
+
+        ``adjustment`` is the simple return by which revised past returns change the NAV now; it never restates the past.
+        """
+        traded, cost = self._fill_due(bar_number, linear_bps)
+        self.over_bar = self.held
+        present = ~np.isnan(returns)
+        known = np.where(
+            present, returns, 0.0
+        )  # a held strategy with no value contributes 0, and lowers coverage
+        contribution = self.held * known
+        gross = float(contribution.sum()) + self.cash * cash_rate
+        exposure = float(np.abs(self.held).sum())
+        coverage = float(np.abs(self.held[present]).sum()) / exposure if exposure > 0 else 1.0
+        self._drift(known, cash_rate, gross)
+        net = (1.0 - cost) * (1.0 + gross) - 1.0
+        self.nav = min(self.nav * (1.0 + net) * (1.0 + adjustment), _NAV_MAX)
+        self.high = max(self.high, self.nav)
+        return BarResult(
+            return_gross=gross,
+            return_net=net,
+            cost=cost,
+            turnover=traded,
+            coverage=coverage,
+            adjustment=adjustment,
+            contribution=contribution,
+        )
+
+    def _fill_due(self, bar_number: int, linear_bps: float) -> tuple[float, float]:
+        """Fill what is due; return the turnover and the cost, which compounds over several fills."""
+        traded, cost = 0.0, 0.0
+        while self.fills and self.fills[0].before_bar <= bar_number:
+            fill = self.fills.pop(0)
+            traded += turnover(self.held, self.cash, fill.weights, fill.cash)
+            next_cost = trade_cost(self.held, fill.weights, linear_bps)
+            cost = cost + next_cost - cost * next_cost
+            self.held, self.cash = fill.weights.copy(), fill.cash
+        return traded, cost
+
+    def _drift(self, known: FloatArray, cash_rate: float, gross: float) -> None:
+        growth = 1.0 + gross
+        if growth <= 0.0:  # wiped out: nothing is held any more
+            self.held, self.cash = np.zeros_like(self.held), 1.0
+            return
+        self.held = self.held * (1.0 + known) / growth
+        self.cash = self.cash * (1.0 + cash_rate) / growth
+
+    def select(self, picked: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        """Change the columns; ``picked`` holds the old column of each new one, -1 for a new strategy."""
+
+        def move(weights: FloatArray) -> FloatArray:
+            return np.append(weights, 0.0)[picked]  # -1 finds the appended one
+
+        self.held, self.target = move(self.held), move(self.target)
+        self.fills = [Fill(fill.before_bar, move(fill.weights), fill.cash) for fill in self.fills]
+
+    def to_state(self) -> dict[str, Any]:
+        """Return everything as plain values and arrays."""
+        return {
+            "held": self.held,
+            "cash": self.cash,
+            "target": self.target,
+            "target_cash": self.target_cash,
+            "nav": self.nav,
+            "high": self.high,
+            "fills": [[fill.before_bar, fill.weights, fill.cash] for fill in self.fills],
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Ledger":
+        """Return the ledger that :meth:`to_state` described."""
+        ledger = cls(len(state["held"]))
+        ledger.held, ledger.cash = state["held"].copy(), state["cash"]
+        ledger.target, ledger.target_cash = state["target"].copy(), state["target_cash"]
+        ledger.nav, ledger.high = state["nav"], state["high"]
+        ledger.fills = [
+            Fill(before, weights.copy(), cash) for before, weights, cash in state["fills"]
+        ]
+        return ledger

@@ -1,0 +1,263 @@
+"""Rolling metrics of each strategy: one table of formulas, for windows, series and portfolios.
+
+P is periods_per_year, n the observations in the window, r their simple returns. Annual figures come
+from n bars whatever n is: with n < P they are extrapolations, which `n_obs` beside them tells.
+A figure that does not exist is NaN here with the reason beside it, and null on every wire.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.core.arrays import BoolArray, FloatArray, IntArray
+from streams.core.windows import (
+    TAIL_PERCENTS,
+    EwmaMoments,
+    RollingWindows,
+    WindowSummary,
+    nth,
+)
+
+__all__ = [
+    "EWMA_METRICS",
+    "METRICS",
+    "OBSERVATIONS_MIN",
+    "UNDEFINED_REASONS",
+    "MetricsBlock",
+    "all_window_metrics",
+    "ewma_metrics",
+    "series_metrics",
+    "window_metrics",
+]
+
+METRICS: Final = (
+    "mean_annual",
+    "cagr",
+    "volatility_annual",
+    "downside_deviation_annual",
+    "sharpe",
+    "sortino",
+    "drawdown",
+    "max_drawdown",
+    "calmar",
+    "hit_rate",
+    "var_95",
+    "var_99",
+    "cvar_95",
+    "cvar_99",
+)
+EWMA_METRICS: Final = ("ewma_mean_annual", "ewma_volatility_annual")
+OBSERVATIONS_MIN: Final = 2  # below it there is no standard deviation, and nothing is published
+
+# What a code in `MetricsBlock.undefined` means; 0 is "defined".
+UNDEFINED_REASONS: Final = (
+    "",
+    "too_few",
+    "zero_variance",
+    "zero_downside",
+    "zero_drawdown",
+    "overflow",
+)
+_TOO_FEW = UNDEFINED_REASONS.index("too_few")
+_OVERFLOW = UNDEFINED_REASONS.index("overflow")
+# Ratios and what they divide by: a zero there is the reason that they do not exist.
+_RATIOS: Final = (
+    ("sharpe", "volatility_annual", UNDEFINED_REASONS.index("zero_variance")),
+    ("sortino", "downside_deviation_annual", UNDEFINED_REASONS.index("zero_downside")),
+    ("calmar", "max_drawdown", UNDEFINED_REASONS.index("zero_drawdown")),
+)
+_AT = {name: position for position, name in enumerate(METRICS)}
+_WIPED_OUT = -1.0
+_PERCENT = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricsBlock:
+    """Metrics of many columns.
+
+    Attributes
+    ----------
+    n_obs
+        (..., N) observations.
+    values
+        (len(names), ..., N), NaN where undefined, never infinite.
+    undefined
+        Same shape, index into `UNDEFINED_REASONS`, 0 where defined.
+    """
+
+    n_obs: IntArray
+    values: FloatArray
+    undefined: NDArray[np.uint8]
+
+
+def window_metrics(
+    windows: RollingWindows, window: int, periods_per_year: float, risk_free: float = 0.0
+) -> MetricsBlock:
+    """Compute every metric of every column over one window.
+
+    Parameters
+    ----------
+    windows, window
+        Where, and which length in bars.
+    periods_per_year
+        P, bars a year.
+    risk_free
+        Simple return per bar, subtracted in `sharpe` only.
+
+    Returns
+    -------
+    MetricsBlock
+        values (len(METRICS), N).
+    """
+    return _metrics(windows.summary(window), windows.tail(window), periods_per_year, risk_free)
+
+
+def all_window_metrics(
+    windows: RollingWindows, periods_per_year: float, risk_free: float = 0.0
+) -> MetricsBlock:
+    """Compute every metric over all windows at once, cheaper than one by one, to the same bits.
+
+    Returns
+    -------
+    MetricsBlock
+        values (len(METRICS), W, N), windows in the order of `windows.windows`.
+    """
+    return _metrics(windows.summaries(), windows.tails(), periods_per_year, risk_free)
+
+
+def series_metrics(
+    returns: FloatArray, periods_per_year: float, risk_free: float = 0.0
+) -> tuple[int, dict[str, float], dict[str, str]]:
+    """Compute every metric of one whole series: one window as long as its observations.
+
+    Parameters
+    ----------
+    returns
+        (T,) simple returns, oldest first; NaN rows are left out.
+    periods_per_year
+        P, bars a year.
+    risk_free
+        Simple return per bar.
+
+    Returns
+    -------
+    n_obs : int
+    values : dict
+        The metrics that exist, in the order of METRICS.
+    undefined : dict
+        The reason for each of the others.
+
+    Examples
+    --------
+    >>> count, values, undefined = series_metrics(np.array([0.01, 0.03]), 252.0)
+    >>> count, values["mean_annual"], undefined
+    (2, 5.04, {'sortino': 'zero_downside', 'calmar': 'zero_drawdown'})
+    """
+    observed = returns[~np.isnan(returns)]
+    length = max(observed.size, 1)
+    windows = RollingWindows.from_state(
+        {
+            "windows": (length,),
+            "capacity": length,
+            "count": observed.size,
+            "rows": observed[:, None],
+            "ages": np.zeros(1, dtype=np.int64),
+        }
+    )
+    block = window_metrics(windows, length, periods_per_year, risk_free)
+    codes = block.undefined[:, 0].tolist()
+    values = dict(zip(METRICS, block.values[:, 0].tolist(), strict=True))
+    undefined = {
+        name: UNDEFINED_REASONS[code] for name, code in zip(METRICS, codes, strict=True) if code
+    }
+    return observed.size, {n: v for n, v in values.items() if n not in undefined}, undefined
+
+
+def ewma_metrics(moments: EwmaMoments, periods_per_year: float) -> MetricsBlock:
+    """Annualise exponentially weighted mean and volatility about zero.
+
+    Returns
+    -------
+    MetricsBlock
+        values (len(EWMA_METRICS), N); `n_obs` is 0 before a column's first observation, else 1:
+        these figures have no window to count in.
+    """
+    seen = (moments.weight() > 0.0).astype(np.int64)
+    values = np.stack(
+        [
+            moments.mean() * periods_per_year,
+            np.sqrt(moments.second_moment() * periods_per_year),
+        ]
+    )
+    undefined = np.zeros(values.shape, dtype=np.uint8)
+    undefined[:, seen == 0] = _TOO_FEW
+    return _block(seen, values, undefined)
+
+
+# Shapes: summary (..., N), tail (K, ..., N), result (len(METRICS), ..., N).
+def _metrics(
+    summary: WindowSummary, tail: FloatArray, periods_per_year: float, risk_free: float
+) -> MetricsBlock:
+    count = summary.count
+    values = np.empty((len(METRICS), *count.shape))
+    with np.errstate(all="ignore"):  # what does not come out finite is given its reason below
+        _moments(values, summary, periods_per_year, risk_free)
+        _wealth(values, summary, periods_per_year)
+        _tails(values, count, tail)
+    undefined = np.zeros(values.shape, dtype=np.uint8)
+    for ratio, divisor, reason in _RATIOS:
+        undefined[_AT[ratio], values[_AT[divisor]] == 0.0] = reason
+    undefined[:, count < OBSERVATIONS_MIN] = _TOO_FEW
+    return _block(count, values, undefined)
+
+
+def _moments(values: FloatArray, s: WindowSummary, periods: float, risk_free: float) -> None:
+    root = np.sqrt(periods)
+    deviation = np.sqrt(s.squares / (s.count - 1))
+    downside = np.sqrt(s.downside / s.count)
+    values[_AT["mean_annual"]] = s.mean * periods
+    values[_AT["volatility_annual"]] = deviation * root
+    values[_AT["downside_deviation_annual"]] = downside * root
+    values[_AT["sharpe"]] = (s.mean - risk_free) / deviation * root
+    values[_AT["sortino"]] = s.mean / downside * root
+    values[_AT["hit_rate"]] = s.hits / s.count
+
+
+def _wealth(values: FloatArray, s: WindowSummary, periods: float) -> None:
+    cagr = np.expm1(np.log(s.growth) * (periods / s.count))
+    dead = s.low == _WIPED_OUT  # even if the wealth before or after it is beyond float64
+    figures = {"cagr": cagr, "drawdown": s.drawdown, "max_drawdown": s.max_drawdown}
+    for name, figure in figures.items():
+        values[_AT[name]] = np.where(dead, _WIPED_OUT, figure)
+    values[_AT["calmar"]] = values[_AT["cagr"]] / -values[_AT["max_drawdown"]]
+
+
+# Quantiles by linear interpolation (Hyndman and Fan (1996), type 7), and the mean of the worst
+# n percent/100 returns with the last one in part: Rockafellar and Uryasev (2002), "Conditional
+# value-at-risk for general loss distributions", proposition 8. Positions are integer fractions.
+def _tails(values: FloatArray, count: IntArray, tail: FloatArray) -> None:
+    # (P, ..., N): all the tails at once.
+    percents = np.array(TAIL_PERCENTS).reshape(-1, *[1] * count.ndim)
+    whole, part = np.divmod(np.maximum(count - 1, 0) * percents, _PERCENT)
+    low = nth(tail, whole)
+    high = nth(tail, np.minimum(whole + 1, len(tail) - 1))
+    quantile = np.where(part > 0, low + (high - low) * (part / _PERCENT), low)
+    in_tail = count * percents
+    whole, part = np.divmod(in_tail, _PERCENT)
+    total = np.add.accumulate(tail[: max(int(whole.max(initial=0)), 1)], axis=0)
+    worst = np.where(whole > 0, nth(total, np.maximum(whole - 1, 0)), 0.0)
+    worst += np.where(part > 0, nth(tail, whole) * (part / _PERCENT), 0.0)
+    worst /= in_tail / _PERCENT
+    for index, percent in enumerate(TAIL_PERCENTS):
+        values[_AT[f"var_{_PERCENT - percent}"]] = -quantile[index]
+        values[_AT[f"cvar_{_PERCENT - percent}"]] = -worst[index]
+
+
+def _block(count: IntArray, values: FloatArray, undefined: NDArray[np.uint8]) -> MetricsBlock:
+    infinite: BoolArray = ~np.isfinite(values)
+    undefined[infinite & (undefined == 0)] = _OVERFLOW
+    values[undefined > 0] = np.nan
+    values += 0.0  # no negative zero
+    return MetricsBlock(n_obs=count, values=values, undefined=undefined)

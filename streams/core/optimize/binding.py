@@ -1,0 +1,51 @@
+"""Which limits cost something, and how much."""
+
+from collections.abc import Iterator
+
+from streams.core.optimize.problem import Binding, Problem
+from streams.core.optimize.quadratic import Point
+
+# A scaled multiplier below this is rounding of the solver: coefficients are of size 1.
+PRICE_MIN = 1e-8
+
+
+def bindings(problem: Problem, point: Point, unit: float) -> tuple[Binding, ...]:
+    """List the binding limits of a solution with their prices.
+
+    Parameters
+    ----------
+    problem : Problem
+        N strategies.
+    point : Point
+        Over N + 1 legs, scaled.
+    unit : float
+        Price of a scaled multiplier of 1, in the objective's unit.
+
+    Returns
+    -------
+    tuple of Binding
+        turnover_max, groups in order, weight_max and weight_min in the order of the strategies,
+        cash.
+    """
+    if problem.objective == "mean_variance":
+        unit = -unit  # solved as the minimum of −utility
+    return tuple(_each(problem, point, unit))
+
+
+def _each(problem: Problem, point: Point, unit: float) -> Iterator[Binding]:
+    # With the Lagrangian f + price·(value − limit), df/dlimit = −price; a leg's pull is the
+    # multiplier of "bound ≤ leg", so that df/dbound = pull.
+    if point.buys_price > PRICE_MIN:
+        yield Binding(key="turnover_max", strategy=None, side="max", price=-unit * point.buys_price)
+    for group, price in zip(problem.groups, point.row_prices[1:].tolist(), strict=True):
+        if abs(price) > PRICE_MIN:
+            side = "max" if price > 0.0 else "min"
+            yield Binding(key=group.key, strategy=None, side=side, price=-unit * price)
+    pulls = point.pull.tolist()
+    for side, sign in (("max", -1.0), ("min", 1.0)):
+        for strategy, pull in zip(problem.strategies, pulls[:-1], strict=True):
+            if sign * pull > PRICE_MIN:
+                yield Binding(key=f"weight_{side}", strategy=strategy, side=side, price=unit * pull)
+    if abs(pulls[-1]) > PRICE_MIN:
+        side = "max" if pulls[-1] < 0.0 else "min"
+        yield Binding(key="cash", strategy=None, side=side, price=unit * pulls[-1])

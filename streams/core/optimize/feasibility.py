@@ -1,0 +1,124 @@
+"""Can the limits be met at all? A linear program answers, apart from the road that failed.
+
+The program minimises the largest amount by which budget, groups and turnover must be missed while
+the bounds of weights and cash hold. It always has a solution, so that "infeasible" is a number
+above the tolerance and never a solver in trouble. HiGHS solves it (Huangfu and Hall, 2018).
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+from types import ModuleType
+
+import numpy as np
+
+from streams.core.arrays import FloatArray
+from streams.core.optimize.problem import Problem
+
+# Missing the limits by less is rounding of the limits themselves: ten times 0.1 is not 1.
+SHORTFALL_MAX = 1e-9
+_HIGHS_TOLERANCE = 1e-10  # the tightest HiGHS takes
+
+_Row = tuple[list[int], list[float], float]  # columns, coefficients, lower bound of the row
+
+
+def violated_limits(problem: Problem) -> tuple[str, ...] | None:
+    """Find the smallest set of limits whose relaxation makes the problem feasible.
+
+    Among equally small sets the first is taken in the order turnover_max, groups by kind,
+    weight_max, weight_min, cash. Relaxed weights may be anything (≥ 0 where long_only), relaxed
+    cash anything from 0 to 1.
+
+    Parameters
+    ----------
+    problem : Problem
+        N strategies.
+
+    Returns
+    -------
+    tuple of str or None
+        Portfolio-file keys; None when the problem is feasible as it stands.
+    """
+    if _shortfall(problem, ()) <= SHORTFALL_MAX:
+        return None
+    keys = [] if problem.turnover_max is None else ["turnover_max"]
+    keys += dict.fromkeys(group.kind for group in problem.groups)
+    keys += ["weight_max", "weight_min", "cash"]
+    for size in range(1, len(keys) + 1):
+        for subset in combinations(keys, size):
+            if _shortfall(problem, subset) <= SHORTFALL_MAX:
+                return subset
+    message = "with every limit relaxed a portfolio always exists"
+    raise AssertionError(message)
+
+
+def _shortfall(problem: Problem, relaxed: tuple[str, ...]) -> float:
+    """Least amount by which some limit is missed; 0 where HiGHS gives no answer."""
+    highspy = _highspy()
+    lower, upper = _bounds(problem, relaxed)
+    rows = [*_rows(problem, relaxed, miss=len(lower) - 1)]
+    program = highspy.HighsLp()
+    program.num_col_, program.num_row_ = len(lower), len(rows)
+    program.col_cost_ = np.append(np.zeros(len(lower) - 1), 1.0)
+    program.col_lower_, program.col_upper_ = lower, upper
+    program.row_lower_ = np.array([bound for _, _, bound in rows])
+    program.row_upper_ = np.full(len(rows), np.inf)
+    matrix = program.a_matrix_
+    matrix.format_ = highspy.MatrixFormat.kRowwise
+    matrix.start_ = np.concatenate([[0], np.cumsum([len(columns) for columns, _, _ in rows])])
+    matrix.index_ = np.array([column for columns, _, _ in rows for column in columns])
+    matrix.value_ = np.array([value for _, values, _ in rows for value in values])
+    solver = highspy.Highs()
+    solver.silent()
+    solver.setOptionValue("threads", 1)
+    solver.setOptionValue("primal_feasibility_tolerance", _HIGHS_TOLERANCE)
+    solver.passModel(program)
+    solver.run()
+    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        return 0.0
+    return float(solver.getInfo().objective_function_value)
+
+
+def _highspy() -> ModuleType:
+    # Not at the top: only a failed solve comes here, and the import takes 40 ms.
+    import highspy  # noqa: PLC0415
+
+    return highspy
+
+
+def _bounds(problem: Problem, relaxed: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
+    """Bounds of the columns: weights, cash, what each leg moves, the miss."""
+    names = len(problem.strategies)
+    lower = np.zeros(2 * names + 3)
+    upper = np.full(2 * names + 3, np.inf)
+    lower[:names], upper[:names] = problem.weight_min, problem.weight_max
+    lower[names], upper[names] = problem.cash_min, problem.cash_max
+    if "weight_min" in relaxed:
+        lower[:names] = 0.0 if problem.long_only else -np.inf
+    if "weight_max" in relaxed:
+        upper[:names] = np.inf
+    if "cash" in relaxed:
+        lower[names], upper[names] = min(0.0, problem.cash_min), max(1.0, problem.cash_max)
+    return lower, upper
+
+
+def _rows(problem: Problem, relaxed: tuple[str, ...], miss: int) -> Iterator[_Row]:
+    names = len(problem.strategies)
+    everything = list(range(names + 1))
+    yield [*everything, miss], [1.0] * (names + 2), 1.0
+    yield [*everything, miss], [-1.0] * (names + 1) + [1.0], -1.0
+    for group in problem.groups:
+        if group.kind in relaxed:
+            continue
+        columns = np.flatnonzero(group.members).tolist()
+        if group.minimum > -np.inf:
+            yield [*columns, miss], [1.0] * (len(columns) + 1), group.minimum
+        if group.maximum < np.inf:
+            yield [*columns, miss], [-1.0] * len(columns) + [1.0], -group.maximum
+    if problem.turnover_max is None or "turnover_max" in relaxed:
+        return
+    moved = list(range(names + 1, miss))
+    for leg, held in enumerate([*problem.held.tolist(), problem.held_cash]):
+        yield [leg, moved[leg]], [-1.0, 1.0], -held
+        yield [leg, moved[leg]], [1.0, 1.0], held
+    bound = problem.held_elsewhere - 2.0 * problem.turnover_max
+    yield [*moved, miss], [-1.0] * len(moved) + [2.0], bound

@@ -1,0 +1,113 @@
+"""What the fold emits: messages bound for a topic, and the bytes of each."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from schemas.codec import encode_message, encode_record
+from schemas.optimize import OptimizeRequest
+from schemas.topics import Topic
+from schemas.units import format_instant
+from streams.core.arrays import FloatArray, IntArray
+from streams.core.metrics import EWMA_METRICS, METRICS, UNDEFINED_REASONS, MetricsBlock
+from streams.core.windows import EWMA_DECAY
+
+EWMA_LABEL: Final = f"ewma:{EWMA_DECAY}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BarMetrics:
+    """All metrics of all members at one bar; written as a ``schemas.views.MetricsRecord``.
+
+    ``block`` is (len(METRICS), W, N) over ``windows``; ``ewma`` is (len(EWMA_METRICS), N).
+    """
+
+    portfolio_id: str
+    bar_end_ns: int
+    periods_per_year: float
+    names: tuple[str, ...]
+    windows: tuple[int, ...]
+    block: MetricsBlock
+    ewma: MetricsBlock
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """One record to publish: topic, key (a portfolio id), message, and a partition where one is named.
+
+    ``headers`` carry diagnostics: facts that enter no id, no hash and no canonical output.
+    """
+
+    topic: Topic
+    key: str
+    message: msgspec.Struct | BarMetrics
+    partition: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def encode_output(output: Output) -> bytes:
+    """Return the bytes of an output, validated.
+
+    Raises
+    ------
+    schemas.codec.UnpublishableError
+        When the message would not survive its encoding.
+    """
+    message = output.message
+    if isinstance(message, BarMetrics):
+        return encode_metrics(message)
+    if isinstance(message, OptimizeRequest):
+        return encode_record(message)
+    return encode_message(message)
+
+
+def encode_metrics(bar: BarMetrics) -> bytes:
+    """Return the JSON of one bar's metrics: null where undefined, with the reason beside it. No number is invented."""
+    block = bar.block
+    windows = [
+        _window(
+            str(window),
+            METRICS,
+            (block.n_obs[i], block.values[:, i], block.undefined[:, i]),
+            bar.names,
+        )
+        for i, window in enumerate(bar.windows)
+    ]
+    ewma = bar.ewma
+    windows.append(
+        _window(EWMA_LABEL, EWMA_METRICS, (ewma.n_obs, ewma.values, ewma.undefined), bar.names)
+    )
+    return orjson.dumps(
+        {
+            "portfolio_id": bar.portfolio_id,
+            "bar_end": format_instant(bar.bar_end_ns),
+            "periods_per_year": bar.periods_per_year,
+            "strategies": bar.names,
+            "windows": windows,
+        },
+        option=orjson.OPT_SERIALIZE_NUMPY,
+    )
+
+
+def _window(
+    label: str,
+    metrics: tuple[str, ...],
+    block: tuple[IntArray, FloatArray, NDArray[np.uint8]],
+    names: tuple[str, ...],
+) -> dict[str, Any]:
+    n_obs, values, undefined = block
+    reasons: dict[str, dict[str, str]] = {}
+    for metric, column in np.argwhere(undefined).tolist():
+        reasons.setdefault(metrics[metric], {})[names[column]] = UNDEFINED_REASONS[
+            undefined[metric, column]
+        ]
+    return {
+        "window": label,
+        "n_obs": np.ascontiguousarray(n_obs),
+        "metrics": {name: np.ascontiguousarray(values[i]) for i, name in enumerate(metrics)},
+        "undefined": reasons,
+    }

@@ -1,0 +1,280 @@
+"""One portfolio as a fold over its shard's journal: rows become bars, bars and events queue, the walk takes them in order.
+
+Halt, pause and reduce act at their place in the journal and void a pending request. Everything else queues with the bars; the
+walk stops, for this portfolio alone, while a decision is awaited, and goes on with the answer.
+"""
+
+from collections import deque
+from typing import Any, assert_never
+
+import msgspec
+import numpy as np
+
+from schemas.decisions import Trigger
+from schemas.events import PortfolioRegistration, StrategyRegistration
+from schemas.journal import (
+    Control,
+    Nudge,
+    PortfolioRegistered,
+    Position,
+    Release,
+    Reply,
+    Report,
+    Risk,
+    StrategyRegistered,
+)
+from schemas.policy import FromReturns, PortfolioPolicy, StrategyEntry
+from streams.core.bars import ALWAYS_NS, BarBuilder, ClosedBar
+from streams.core.frames import Rows
+from streams.core.history import DueCorrection
+from streams.core.outputs import Output
+from streams.core.walk import Walk
+
+Addressed = (
+    StrategyRegistered | PortfolioRegistered | Control | Risk | Report | Release | Reply | Nudge
+)
+Queued = StrategyRegistered | PortfolioRegistered | Control | Risk | Report
+URGENT_ACTIONS = ("halt", "reduce", "pause")
+
+
+class Portfolio:
+    """State of one portfolio, and the one way to change it: records of the journal, in their order."""
+
+    def __init__(self, registration: PortfolioRegistration) -> None:
+        policy = registration.policy
+        self.walk = Walk(
+            policy, registration.policy_version, registration.epoch, registration.shard
+        )
+        self.members: dict[str, StrategyEntry] = {}
+        self.builder = BarBuilder(policy.bar, (), self.walk.windows.capacity)
+        self.queue: deque[ClosedBar | Queued] = deque()
+        self.seen: dict[str, int] = {}  # "topic/partition" -> first source offset not yet seen
+        self._columns: dict[str, int] = {}
+        self._join(_entries(policy))
+        self.walk.set_members(self.members)
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether nothing is queued and no answer is awaited."""
+        return not self.queue and self.walk.pending is None
+
+    # ------------------------------------------------------------------ journal in
+
+    def absorb(self, rows: Rows) -> list[Output]:
+        """Take a frame's rows in: drop what was seen or is not ours, close bars, walk them."""
+        fresh = self._unseen(rows)
+        columns = np.array([self._columns.get(name, -1) for name in rows.names], dtype=np.int64)[
+            rows.strategy
+        ]
+        chosen = np.flatnonzero(fresh & (columns >= 0))
+        if not len(chosen):
+            return []
+        if len(chosen) < len(rows):
+            rows, columns = rows.take(chosen), columns[chosen]
+        for correction in self.builder.absorb(rows, columns):
+            name = self.builder.names[correction.column]
+            self.walk.corrections.append(
+                DueCorrection(
+                    correction.after_ns, correction.end_ns, name, correction.old, correction.new
+                )
+            )
+        return self._close()
+
+    def apply(self, record: Addressed) -> list[Output]:
+        """Take one record other than a frame in."""
+        if isinstance(record, Reply):
+            return [*self.walk.reply(record.reply), *self._drain()]
+        if isinstance(record, Nudge):
+            return [*self.walk.nudge(record), *self._drain()]
+        if isinstance(record, Release):
+            column = self._columns.get(record.strategy_id)
+            if column is None:
+                return []
+            self.builder.release(column, record.through_ns)
+            return self._close()
+        if not self._is_new(record.source):
+            return []
+        if isinstance(record, StrategyRegistered):
+            self._register(record.registration)
+        elif isinstance(record, PortfolioRegistered):
+            if record.registration.policy_version <= self.walk.policy_version:
+                return []
+            self._change_members(record.registration.policy)
+        elif _is_urgent(record):
+            return [*self._act(record), *self._drain()]
+        self.queue.append(record)
+        return [*self._close(), *self._drain()]
+
+    def _unseen(self, rows: Rows) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return which rows (R,) stand past what was seen of their source partition, and remember them."""
+        fresh = np.ones(len(rows), dtype=bool)
+        for partition in np.unique(rows.source_partition).tolist():
+            key = f"{rows.topic}/{partition}"
+            here = rows.source_partition == partition
+            first = self.seen.get(key, 0)
+            fresh[here] = rows.source_offset[here] >= first
+            self.seen[key] = max(first, int(rows.source_offset[here].max()) + 1)
+        return fresh
+
+    def _is_new(self, source: Position) -> bool:
+        key = f"{source.topic}/{source.partition}"
+        if source.offset < self.seen.get(key, 0):
+            return False
+        self.seen[key] = source.offset + 1
+        return True
+
+    # ------------------------------------------------------------------ membership
+
+    def _join(self, entries: dict[str, StrategyEntry]) -> None:
+        self.members.update(entries)
+        names = tuple(sorted(self.members))
+        if names != self.builder.names:
+            self.builder.set_names(names)
+            self._columns = {name: column for column, name in enumerate(names)}
+
+    def _register(self, registration: StrategyRegistration) -> None:
+        """Let a strategy join, or change it; one that had ended is awaited again."""
+        column = self._columns.get(registration.strategy_id)
+        if column is not None and self.builder.ended_ns[column] != ALWAYS_NS:
+            self.builder.revive(column)
+        self._join({registration.strategy_id: _entry(registration)})
+
+    def _change_members(self, policy: PortfolioPolicy) -> None:
+        """Follow the list of a new policy: new names join, names left out end."""
+        entries = _entries(policy)
+        if not isinstance(policy.strategies, FromReturns):
+            for name in set(self.members) - set(entries):
+                self.builder.end(self._columns[name], self.builder.closed_ns)
+        self._join(entries)
+
+    # ------------------------------------------------------------------ the walk
+
+    def _close(self) -> list[Output]:
+        self.queue.extend(self.builder.close())
+        return self._drain()
+
+    def _drain(self) -> list[Output]:
+        """Walk the queue until it is empty or a decision is awaited."""
+        outputs: list[Output] = []
+        while self.queue and self.walk.pending is None:
+            item = self.queue.popleft()
+            if isinstance(item, ClosedBar):
+                ended = self.builder.ended_ns[[self._columns[name] for name in self.walk.names]]
+                outputs += self.walk.advance(item, ended)
+            else:
+                outputs += self._act(item)
+        return outputs
+
+    def _act(self, record: Queued) -> list[Output]:
+        """Let an event take effect on the last walked bar."""
+        walk = self.walk
+        match record:
+            case StrategyRegistered(registration=registration):
+                entries = dict(zip(walk.names, walk.entries, strict=True))
+                walk.set_members({**entries, registration.strategy_id: _entry(registration)})
+            case PortfolioRegistered(registration=registration):
+                entries = dict(zip(walk.names, walk.entries, strict=True))
+                walk.set_policy(registration.policy, registration.policy_version)
+                walk.set_members({**entries, **_entries(registration.policy)})
+            case Control(request=request):
+                if request.action == "pause":
+                    walk.status.paused = True
+                    return walk.void("voided: paused")
+                if request.action == "resume":
+                    walk.status.paused = False
+                    return []
+                return walk.evaluate(
+                    Trigger(kind="manual", reference=request.request_id, reason=request.reason)
+                )
+            case Risk():
+                return self._risk(record)
+            case Report(report=report):
+                if (
+                    report.version > walk.status.acknowledged_version
+                    and report.status != "rejected"
+                ):
+                    walk.status.acknowledged_version = report.version
+                if walk.policy.ledger == "reported" and report.filled_weights is not None:
+                    walk.filled(report.filled_weights)
+            case _:
+                assert_never(record)
+        return []
+
+    def _risk(self, record: Risk) -> list[Output]:
+        walk, signal = self.walk, record.signal
+        if signal.action == "halt":
+            walk.status.halted = True
+            return walk.void("voided: halted")
+        if signal.action == "resume":
+            walk.status.halted = False
+            walk.status.multiplier = 1.0
+            return []
+        voided = walk.void("voided: reduced")
+        return [
+            *voided,
+            *walk.reduce(1.0 if signal.multiplier is None else signal.multiplier, signal.reason),
+        ]
+
+    # ------------------------------------------------------------------ state
+
+    def to_state(self) -> dict[str, Any]:
+        """Return everything as plain values and arrays; :meth:`from_state` restores it bit for bit."""
+        return {
+            "shard": self.walk.shard,
+            "members": msgspec.msgpack.encode(list(self.members.values())),
+            "seen": dict(self.seen),
+            "builder": self.builder.to_state(),
+            "walk": self.walk.to_state(),
+            "queue": [_queued_state(item) for item in self.queue],
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Portfolio":
+        """Return the portfolio that :meth:`to_state` described."""
+        portfolio = cls.__new__(cls)
+        portfolio.walk = Walk.from_state(state["shard"], state["walk"])
+        members = msgspec.msgpack.decode(state["members"], type=list[StrategyEntry])
+        portfolio.members = {entry.id: entry for entry in members}
+        portfolio.seen = dict(state["seen"])
+        capacity = portfolio.walk.windows.capacity
+        portfolio.builder = BarBuilder.from_state(
+            portfolio.walk.policy.bar, capacity, state["builder"]
+        )
+        portfolio._columns = {name: column for column, name in enumerate(portfolio.builder.names)}
+        portfolio.queue = deque(_queued_item(item) for item in state["queue"])
+        return portfolio
+
+
+def _entries(policy: PortfolioPolicy) -> dict[str, StrategyEntry]:
+    if isinstance(policy.strategies, FromReturns):
+        return {}
+    return {entry.id: entry for entry in policy.strategies}
+
+
+def _entry(registration: StrategyRegistration) -> StrategyEntry:
+    return StrategyEntry(
+        id=registration.strategy_id,
+        family=registration.family,
+        weight_min=registration.weight_min,
+        weight_max=registration.weight_max,
+        account=registration.account_id,
+    )
+
+
+def _is_urgent(record: Queued) -> bool:
+    if isinstance(record, Risk):
+        return record.signal.action in URGENT_ACTIONS
+    return isinstance(record, Control) and record.request.action in URGENT_ACTIONS
+
+
+def _queued_state(item: ClosedBar | Queued) -> dict[str, Any]:
+    if isinstance(item, ClosedBar):
+        return {"end_ns": item.end_ns, "values": item.values}
+    return {"record": msgspec.msgpack.encode(item)}
+
+
+def _queued_item(state: dict[str, Any]) -> ClosedBar | Queued:
+    if "record" in state:
+        item: Queued = msgspec.msgpack.decode(state["record"], type=Queued)
+        return item
+    return ClosedBar(state["end_ns"], state["values"])

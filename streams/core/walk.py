@@ -1,0 +1,416 @@
+"""The walk of one portfolio over its closed bars: metrics, covariance, ledger, triggers, decisions, in that order.
+
+It takes bars one by one and stands still while a decision is awaited. All that it needs to go on is in its state.
+"""
+
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from schemas.decisions import Decision, Trigger
+from schemas.journal import Nudge
+from schemas.optimize import OptimizeReply
+from schemas.policy import PortfolioPolicy, StrategyEntry
+from schemas.topics import COVARIANCE, DECISIONS, METRICS, OPTIMIZE, REBALANCE, STATE
+from streams.core.arrays import BoolArray, IntArray
+from streams.core.bars import NEVER_NS, ClosedBar
+from streams.core.calendar import bar_length_ns
+from streams.core.commands import command_for
+from streams.core.covariance import RollingCovariance, parse_covariance
+from streams.core.decide import Pending, build_request, decide, declined, reduce_by_overlay
+from streams.core.eligibility import Book, minimum_bars, select, too_few_eligible
+from streams.core.history import DueCorrection, History
+from streams.core.identity import Context
+from streams.core.ledger import BarResult, Ledger
+from streams.core.metrics import all_window_metrics, ewma_metrics
+from streams.core.outputs import BarMetrics, Output
+from streams.core.records import Snapshot, covariance_record, state_record
+from streams.core.status import Status
+from streams.core.triggers import Moment, due_trigger
+from streams.core.windows import EwmaMoments, RollingWindows
+
+NUDGES_MAX: Final = 3
+"""A request is issued again at most this often before it is given up."""
+
+COVARIANCE_EVERY_BARS: Final = 20
+"""The full matrix is published with each decision and at every bar number that this divides."""
+
+
+class Walk:
+    """One portfolio as of its last walked bar. Columns are ``names``, sorted."""
+
+    def __init__(
+        self, policy: PortfolioPolicy, policy_version: int, epoch: int, shard: int
+    ) -> None:
+        self.policy = policy
+        self.policy_version = policy_version
+        self.epoch = epoch
+        self.shard = shard
+        self.names: tuple[str, ...] = ()
+        self.entries: tuple[StrategyEntry, ...] = ()
+        self.windows = self._new_windows(0)
+        self.own = RollingWindows(policy.estimation.windows, 1)
+        self.ewma = EwmaMoments(0)
+        self.covariance: RollingCovariance | None = None  # while nobody is eligible
+        self.ledger = Ledger(0)
+        self.status = Status()
+        self.corrections: list[DueCorrection] = []
+        self.pending: Pending | None = None
+        self.last: BarResult | None = None
+        self.history = History(self.windows.capacity)
+
+    # ------------------------------------------------------------------ membership and policy
+
+    def set_members(self, entries: dict[str, StrategyEntry]) -> None:
+        """Change the members to ``entries``, a superset of the present ones."""
+        first = not self.names
+        names = tuple(sorted(entries))
+        picked = np.array(
+            [self.names.index(n) if n in self.names else -1 for n in names], dtype=np.int64
+        )
+        self.windows.select_columns(picked)
+        self.ewma.select_columns(picked)
+        self.ledger.select(picked)
+        self.history.select(picked)
+        self.names = names
+        self.entries = tuple(entries[name] for name in names)
+        self.status.ended = np.zeros(len(names), dtype=bool)
+        self.covariance = self._new_covariance(np.flatnonzero(self._eligible()))
+        if first and self.policy.initial_weights:
+            self.ledger.start_with(
+                np.array([self.policy.initial_weights.get(name, 0.0) for name in names])
+            )
+
+    def set_policy(self, policy: PortfolioPolicy, version: int) -> None:
+        """Go on under another policy; windows of new lengths are filled from the bars still held."""
+        old, self.policy, self.policy_version = self.policy, policy, version
+        if old.estimation == policy.estimation:
+            return
+        held = (
+            self.windows.values(self.windows.capacity)
+            if self.windows.count
+            else np.empty((0, len(self.names)))
+        )
+        self.windows = self._new_windows(len(self.names))
+        for row in held:
+            self.windows.push(row)
+        self.own = RollingWindows(policy.estimation.windows, 1)
+        self.covariance = self._new_covariance(np.flatnonzero(self._eligible()))
+
+    # ------------------------------------------------------------------ bars
+
+    def advance(self, bar: ClosedBar, ended_ns: IntArray) -> list[Output]:
+        """Walk one closed bar; ``ended_ns`` (N,) says after which bar end each strategy is over."""
+        status = self.status
+        status.bar_number += 1
+        status.previous_end_ns = (
+            status.end_ns
+            if status.end_ns != NEVER_NS
+            else bar.end_ns - bar_length_ns(self.policy.bar)
+        )
+        status.end_ns = bar.end_ns
+        status.ended = bar.end_ns > ended_ns
+        adjusted = any(correction.after_ns < bar.end_ns for correction in self.corrections)
+        adjustment = self._apply_corrections(bar.end_ns) if adjusted else 0.0
+        policy = self.policy
+        self.last = self.ledger.advance(
+            status.bar_number, bar.values, policy.cash.rate, policy.costs.linear_bps, adjustment
+        )
+        self.history.push(bar.end_ns, self.ledger.over_bar, self.last.return_gross)
+        self.windows.push(bar.values)
+        self.ewma.push(bar.values)
+        self.own.push(np.array([self.last.return_net]))
+        self._follow_covariance(corrected=adjusted)
+        outputs = [self._metrics()]
+        trigger = due_trigger(self.policy.rebalance, self._moment(), self.ledger)
+        if trigger is None:
+            return [*outputs, *self._finish(full=False)]
+        return [*outputs, *self.evaluate(trigger)]
+
+    def _moment(self) -> Moment:
+        status = self.status
+        return Moment(
+            previous_end_ns=status.previous_end_ns,
+            end_ns=status.end_ns,
+            bar_number=status.bar_number,
+            accepted_bar_number=status.accepted_bar_number,
+            has_target=status.accepted_bar_number is not None or bool(self.policy.initial_weights),
+        )
+
+    def _apply_corrections(self, end_ns: int) -> float:
+        """Correct the windows from this bar on; return the simple return that the NAV is adjusted by."""
+        due = [c for c in self.corrections if c.after_ns < end_ns]
+        self.corrections = [c for c in self.corrections if c.after_ns >= end_ns]
+        kept = 1.0
+        for correction in due:
+            ago = self.history.bars_ago(correction.end_ns)
+            if ago is None or correction.name not in self.names:
+                continue  # no longer in any window
+            column = self.names.index(correction.name)
+            later = self.windows.values(ago)[:, column]
+            self.windows.correct(ago, column, correction.new)
+            self.ewma.correct(column, correction.old, correction.new, later)
+            kept *= 1.0 + self.history.revise(ago, column, correction.old, correction.new)
+        return kept - 1.0
+
+    # ------------------------------------------------------------------ decisions
+
+    def evaluate(self, trigger: Trigger) -> list[Output]:
+        """Look at the mix: ask the optimizer, or decline at once where that is already certain."""
+        context = self._next_context(trigger)
+        stopped = "halted" if self.status.halted else "paused" if self.status.paused else ""
+        if stopped:
+            return self._conclude(
+                declined(context, stopped, self.policy, names=self.names), context
+            )
+        book = self._book()
+        selection = select(book, self.policy)
+        if too_few_eligible(book, selection, self.policy):
+            decision = declined(
+                context,
+                "too_few_eligible",
+                self.policy,
+                names=self.names,
+                excluded=selection.excluded,
+            )
+            return self._conclude(decision, context)
+        built = build_request(book, selection, self.policy, context)
+        if isinstance(built, str):
+            decision = declined(
+                context, built, self.policy, names=self.names, excluded=selection.excluded
+            )
+            return self._conclude(decision, context)
+        request, estimates = built
+        self.pending = Pending(
+            context=context,
+            request=request,
+            estimates=estimates,
+            excluded=selection.excluded,
+            names=self.names,
+            held=tuple(self.ledger.held.tolist()),
+            held_cash=self.ledger.cash,
+        )
+        return [Output(OPTIMIZE, self.policy.portfolio_id, request, partition=self.shard)]
+
+    def reply(self, reply: OptimizeReply) -> list[Output]:
+        """Take an answer; the first one to the pending request wins, any other changes nothing."""
+        if self.pending is None or reply.request_id != self.pending.request.request_id:
+            return []
+        pending, self.pending = self.pending, None
+        facts = reply.diagnostics
+        headers = (("apse_solve_seconds", repr(facts.solve_seconds)), ("apse_worker", facts.worker))
+        return self._conclude(decide(pending, reply, self.policy), pending.context, headers)
+
+    def nudge(self, nudge: Nudge) -> list[Output]:
+        """Issue the pending request again, or give it up after the last attempt."""
+        pending = self.pending
+        if (
+            pending is None
+            or nudge.request_id != pending.request.request_id
+            or nudge.attempt != pending.request.attempt
+        ):
+            return []
+        if nudge.attempt > NUDGES_MAX:
+            return self.void("no_answer")
+        request = msgspec.structs.replace(pending.request, attempt=nudge.attempt + 1)
+        self.pending = msgspec.structs.replace(pending, request=request)
+        return [Output(OPTIMIZE, self.policy.portfolio_id, request, partition=self.shard)]
+
+    def void(self, reason: str) -> list[Output]:
+        """Give the pending request up, if there is one."""
+        if self.pending is None:
+            return []
+        pending, self.pending = self.pending, None
+        return self._conclude(
+            declined(pending.context, reason, self.policy, pending=pending), pending.context
+        )
+
+    def reduce(self, multiplier: float, reason: str) -> list[Output]:
+        """Scale the weights to a risk overlay's multiplier; a larger one only counts from the next decision on."""
+        before, self.status.multiplier = self.status.multiplier, multiplier
+        if multiplier >= before or self.last is None or not self.ledger.held.any():
+            return []
+        context = self._next_context(
+            Trigger(kind="risk", value=multiplier, threshold=before, reason=reason)
+        )
+        decision = reduce_by_overlay(self._book(), context, multiplier / before, self.policy)
+        return self._conclude(decision, context)
+
+    def _next_context(self, trigger: Trigger) -> Context:
+        status = self.status
+        status.version += 1
+        first = status.accepted_bar_number is None and not self.policy.initial_weights
+        return Context(
+            portfolio_id=self.policy.portfolio_id,
+            shard=self.shard,
+            epoch=self.epoch,
+            version=status.version,
+            policy_version=self.policy_version,
+            bar_end_ns=status.end_ns,
+            trigger=trigger,
+            exempt=("turnover_max",)
+            if first and self.policy.constraints.turnover_max is not None
+            else (),
+            multiplier=status.multiplier,
+        )
+
+    def _conclude(
+        self, decision: Decision, context: Context, headers: tuple[tuple[str, str], ...] = ()
+    ) -> list[Output]:
+        """Publish a decision, follow it where it is accepted, and finish the bar."""
+        key = self.policy.portfolio_id
+        outputs = [Output(DECISIONS, key, decision, headers=headers)]
+        if decision.outcome == "accepted":
+            assert decision.stages is not None
+            weights = np.array(decision.stages.rounded)
+            cash = decision.stages.cash["rounded"]
+            command = command_for(decision, context, self.policy, self.status.last_command_id)
+            self.ledger.aim(weights, cash)
+            if self.policy.ledger == "assumed":
+                self.ledger.fill_later(
+                    self.status.bar_number + 1 + self.policy.execution.delay_bars, weights, cash
+                )
+            self.status.accepted_bar_number = self.status.bar_number
+            self.status.last_command_id = command.command_id
+            outputs.append(Output(REBALANCE, key, command))
+        return [*outputs, *self._finish(full=True)]
+
+    def filled(self, weights: dict[str, float]) -> None:
+        """Move the held weights as the execution layer reported, before the next bar's returns."""
+        target = np.array([weights.get(name, 0.0) for name in self.names])
+        self.ledger.fill_later(self.status.bar_number + 1, target, 1.0 - float(target.sum()))
+
+    # ------------------------------------------------------------------ views
+
+    def _book(self) -> Book:
+        window = self.policy.estimation.window_bars
+        return Book(
+            names=self.names,
+            entries=self.entries,
+            returns=self.windows.values(window),
+            n_obs=self.windows.summary(window).count,
+            age_bars=self.windows.last_value_age(),
+            ended=self.status.ended,
+            held=self.ledger.held,
+            held_cash=self.ledger.cash,
+        )
+
+    def _metrics(self) -> Output:
+        policy = self.policy
+        block = all_window_metrics(self.windows, policy.periods_per_year)
+        shown = [self.windows.windows.index(window) for window in policy.estimation.windows]
+        message = BarMetrics(
+            portfolio_id=policy.portfolio_id,
+            bar_end_ns=self.status.end_ns,
+            periods_per_year=policy.periods_per_year,
+            names=self.names,
+            windows=policy.estimation.windows,
+            block=type(block)(
+                block.n_obs[shown], block.values[:, shown], block.undefined[:, shown]
+            ),
+            ewma=ewma_metrics(self.ewma, policy.periods_per_year),
+        )
+        return Output(METRICS, policy.portfolio_id, message)
+
+    def _finish(self, *, full: bool) -> list[Output]:
+        """Publish the bar's covariance and state, now that its decision is known."""
+        if self.last is None:
+            return []
+        full = full or self.status.bar_number % COVARIANCE_EVERY_BARS == 0
+        at = Snapshot(
+            policy=self.policy,
+            epoch=self.epoch,
+            names=self.names,
+            status=self.status,
+            ledger=self.ledger,
+            last=self.last,
+            own=self.own,
+            eligible=self._eligible(),
+            covariance=self.covariance,
+        )
+        key = self.policy.portfolio_id
+        return [
+            Output(COVARIANCE, key, covariance_record(at, full=full)),
+            Output(STATE, key, state_record(at)),
+        ]
+
+    def _eligible(self) -> BoolArray:
+        """Return who has enough and fresh observations, (N,)."""
+        estimation = self.policy.estimation
+        enough = self.windows.summary(estimation.window_bars).count >= minimum_bars(
+            self.policy, len(self.names)
+        )
+        return (
+            enough & (self.windows.last_value_age() <= estimation.stale_bars) & ~self.status.ended
+        )
+
+    def _follow_covariance(self, *, corrected: bool) -> None:
+        """Take the newest bar into the rolling covariance of those who are eligible now."""
+        eligible = np.flatnonzero(self._eligible())
+        now = self.covariance
+        if corrected or now is None or not np.array_equal(eligible, now.eligible):
+            self.covariance = self._new_covariance(eligible)
+        else:
+            now.push(self.windows)
+
+    # ------------------------------------------------------------------ state
+
+    def _new_windows(self, columns: int) -> RollingWindows:
+        estimation = self.policy.estimation
+        lengths = tuple(sorted({*estimation.windows, estimation.window_bars}))
+        return RollingWindows(lengths, columns, RollingCovariance.history(max(lengths)))
+
+    def _new_covariance(self, eligible: IntArray) -> RollingCovariance | None:
+        if not eligible.size:
+            return None
+        estimation = self.policy.estimation
+        return RollingCovariance(
+            self.windows, estimation.window_bars, parse_covariance(estimation.covariance), eligible
+        )
+
+    def to_state(self) -> dict[str, Any]:
+        """Return everything as plain values and arrays."""
+        last = self.last
+        return {
+            "policy_version": self.policy_version,
+            "epoch": self.epoch,
+            "policy": msgspec.msgpack.encode(self.policy),
+            "names": list(self.names),
+            "entries": msgspec.msgpack.encode(self.entries),
+            "windows": self.windows.to_state(),
+            "own": self.own.to_state(),
+            "ewma": self.ewma.to_state(),
+            "covariance": None if self.covariance is None else self.covariance.to_state(),
+            "ledger": self.ledger.to_state(),
+            "status": self.status.to_state(),
+            "corrections": [list(c) for c in self.corrections],
+            "pending": None if self.pending is None else msgspec.msgpack.encode(self.pending),
+            "last": None
+            if last is None
+            else {name: getattr(last, name) for name in BarResult.__slots__},
+            "history": self.history.to_state(),
+        }
+
+    @classmethod
+    def from_state(cls, shard: int, state: dict[str, Any]) -> "Walk":
+        """Return the walk that :meth:`to_state` described."""
+        policy = msgspec.msgpack.decode(state["policy"], type=PortfolioPolicy)
+        walk = cls(policy, state["policy_version"], state["epoch"], shard)
+        walk.names = tuple(state["names"])
+        walk.entries = msgspec.msgpack.decode(state["entries"], type=tuple[StrategyEntry, ...])
+        walk.windows = RollingWindows.from_state(state["windows"])
+        walk.own = RollingWindows.from_state(state["own"])
+        walk.ewma = EwmaMoments.from_state(state["ewma"])
+        if state["covariance"] is not None:
+            spec = parse_covariance(policy.estimation.covariance)
+            walk.covariance = RollingCovariance.from_state(state["covariance"], spec, walk.windows)
+        walk.ledger = Ledger.from_state(state["ledger"])
+        walk.status = Status.from_state(state["status"])
+        walk.corrections = [DueCorrection(*c) for c in state["corrections"]]
+        if state["pending"] is not None:
+            walk.pending = msgspec.msgpack.decode(state["pending"], type=Pending)
+        if state["last"] is not None:
+            walk.last = BarResult(**state["last"])
+        walk.history = History.from_state(walk.windows.capacity, state["history"])
+        return walk
