@@ -1,0 +1,307 @@
+"""The shards one process owns: records applied, outputs sent, checkpoints written, silent optimizers nudged.
+
+A checkpoint is taken of a state, and written only after every output up to it was acknowledged by the broker; the position of
+the shard comes last. Any delivery error ends the process. Called by one thread; acknowledgements come on another.
+"""
+
+import threading
+import time
+import zlib
+from dataclasses import dataclass, field
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+
+from schemas.codec import decode_record, encode_record
+from schemas.journal import Nudge
+from schemas.topics import CHECKPOINTS, DEAD_LETTERS, JOURNAL
+from streams.agents.checkpoint import (
+    LOAD_TIMEOUT_MS,
+    CheckpointError,
+    Resume,
+    plan,
+    position_key,
+    position_of,
+    read_checkpoints,
+    records_of,
+)
+from streams.agents.crash import EXIT_DELIVERY, EXIT_GAP, EXIT_REFUSED, EXIT_STALL, leave
+from streams.core.fold import Shard
+from streams.core.outputs import Output, encode_output
+from streams.kafka.clients import producer_config, reader_config
+from streams.observe.log import get_logger
+from streams.settings import Settings
+
+STALL_MS = 20_000  # longer than a session and a rebalance together
+WATERMARK_TIMEOUT_S = 10.0
+
+log = get_logger("shards")
+
+
+@dataclass(slots=True)
+class Unacknowledged:
+    """How many outputs of one interval between checkpoints the broker has not confirmed."""
+
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Owned:
+    """One shard in this process. ``image`` is a checkpoint that waits until ``closed`` is down to 0."""
+
+    shard: Shard
+    written: dict[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # id -> (next_offset, checksum)
+    turns: int = 0
+    open: Unacknowledged = field(default_factory=Unacknowledged)
+    closed: Unacknowledged = field(default_factory=Unacknowledged)
+    image: list[tuple[bytes, bytes]] | None = None
+    written_offset: int = -1
+    moved_s: float = field(default_factory=time.monotonic)
+    waiting: dict[str, tuple[str, float]] = field(default_factory=dict)  # id -> (request, since)
+
+
+class Shards:
+    """All shards of this process.
+
+    Parameters
+    ----------
+    settings
+        Where the broker is, and the engine's intervals.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._scope = settings.kafka.scope
+        config = producer_config(settings.kafka.bootstrap, client_id="apse-portfolio", gapless=True)
+        self._producer = Producer(config | settings.kafka.security())
+        self._lock = threading.Lock()  # counts go up in the shell's thread, down in the acker's
+        self._taken_s = time.monotonic()
+        self.owned: dict[int, Owned] = {}
+        threading.Thread(target=self._serve_acks, name="acks", daemon=True).start()
+
+    # ------------------------------------------------------------------ assignment
+
+    def missing(self, assigned: set[int]) -> set[int]:
+        """Drop what is no longer assigned; return what has to be loaded. A shard that stays keeps its state."""
+        for shard in set(self.owned) - assigned:
+            del self.owned[shard]
+        for owned in self.owned.values():
+            owned.moved_s = time.monotonic()
+        return assigned - set(self.owned)
+
+    def load(self, shards: set[int]) -> dict[int, Owned]:
+        """Read the newest complete checkpoint of each shard (blocking; touches nothing of this object)."""
+        if not shards:
+            return {}
+        config = reader_config(self._settings.kafka.bootstrap, client_id="apse-portfolio-loader")
+        reader = Consumer(config | self._settings.kafka.security())
+        try:
+            found = read_checkpoints(
+                reader, self._scope + CHECKPOINTS.name, shards, LOAD_TIMEOUT_MS
+            )
+            loaded = {}
+            for number in sorted(shards):
+                resume = plan(number, found[number])
+                self._check_journal(reader, number, resume)
+                loaded[number] = _restored(number, resume)
+        except CheckpointError as error:
+            leave(EXIT_REFUSED, str(error))
+        except KafkaException as error:
+            leave(EXIT_STALL, f"checkpoints could not be read: {error}")
+        finally:
+            reader.close()
+        return loaded
+
+    def install(self, loaded: dict[int, Owned]) -> None:
+        """Own the loaded shards."""
+        for number, owned in loaded.items():
+            self.owned.setdefault(number, owned)
+
+    def _check_journal(self, reader: Consumer, number: int, resume: Resume) -> None:
+        """Refuse a journal that no longer has, or never had, the offset to resume at."""
+        place = TopicPartition(self._scope + JOURNAL.name, number)
+        low, high = reader.get_watermark_offsets(place, timeout=WATERMARK_TIMEOUT_S)
+        if not low <= resume.next_offset <= high:
+            message = (
+                f"shard {number}: the checkpoint resumes at journal offset {resume.next_offset}, but the journal "
+                f"holds {low} to {high}; restore the journal, or start a new scope and publish the returns again"
+            )
+            raise CheckpointError(message)
+
+    # ------------------------------------------------------------------ records
+
+    def apply(self, number: int, offset: int, value: bytes | None) -> None:
+        """Take one record of the journal: skip what is applied, leave on a gap, else fold it and send what it emits."""
+        owned = self.owned.get(number)
+        if owned is None or offset < owned.shard.next_offset:
+            return
+        if offset > owned.shard.next_offset:
+            leave(
+                EXIT_GAP, f"shard {number}: expected offset {owned.shard.next_offset}, got {offset}"
+            )
+        owned.moved_s = time.monotonic()
+        try:
+            record = decode_record(value or b"")
+        except (
+            ValueError
+        ) as error:  # not ours: whoever folds this journal passes it over the same way
+            self._bury(owned, number, offset, value, str(error))
+            return
+        for output in owned.shard.step([(offset, record)]):
+            self._publish(owned, output)
+
+    def _bury(self, owned: Owned, number: int, offset: int, value: bytes | None, why: str) -> None:
+        log.error("journal_record_refused", shard=number, offset=offset, error=why)
+        owned.shard.skip(offset)
+        headers = [
+            ("apse_error_code", b"malformed"),
+            ("apse_error_detail", why.encode()),
+            ("apse_source_topic", (self._scope + JOURNAL.name).encode()),
+            ("apse_source_partition", str(number).encode()),
+            ("apse_source_offset", str(offset).encode()),
+        ]
+        self._send(DEAD_LETTERS.name, None, value, owned.open, headers=headers)
+
+    def _publish(self, owned: Owned, output: Output) -> None:
+        headers = [(name, text.encode()) for name, text in output.headers]
+        self._send(
+            output.topic.name,
+            output.key.encode(),
+            encode_output(output),
+            owned.open,
+            partition=output.partition,
+            headers=headers,
+        )
+
+    # ------------------------------------------------------------------ intervals
+
+    def tick(self) -> None:
+        """Write the checkpoints whose outputs are acknowledged, take new ones when it is time, nudge."""
+        for owned in self.owned.values():
+            if owned.image is not None and owned.closed.count == 0:
+                for key, value in owned.image:
+                    self._send(
+                        CHECKPOINTS.name, key, value, Unacknowledged(), partition=owned.shard.shard
+                    )
+                owned.image = None
+            self._nudge(owned)
+        if (
+            time.monotonic() - self._taken_s
+        ) * 1_000 < self._settings.engine.checkpoint_interval_ms:
+            return
+        self._taken_s = time.monotonic()
+        for owned in self.owned.values():
+            if owned.image is None and owned.shard.next_offset > owned.written_offset:
+                self._take(owned)
+
+    def watch(self, number: int, end_offset: int | None) -> None:
+        """Leave when records wait in the journal and none has arrived for long."""
+        owned = self.owned.get(number)
+        if owned is None or end_offset is None or end_offset <= owned.shard.next_offset:
+            return
+        if (time.monotonic() - owned.moved_s) * 1_000 > STALL_MS:
+            leave(
+                EXIT_STALL,
+                f"shard {number}: {owned.shard.next_offset} of {end_offset} stands still",
+            )
+
+    def _take(self, owned: Owned) -> None:
+        """Take the checkpoint of every changed portfolio and, last, of the shard's position."""
+        shard = owned.shard
+        records = []
+        owned.turns += 1
+        for name in sorted(shard.changed):
+            image = shard.image_of(name)
+            records += records_of(shard.shard, name, shard.next_offset, owned.turns, image)
+            owned.written[name] = (shard.next_offset, zlib.crc32(image))
+        shard.changed.clear()
+        records.append(
+            (position_key(shard.shard), position_of(shard.shard, shard.next_offset, owned.written))
+        )
+        owned.image = records
+        owned.written_offset = shard.next_offset
+        owned.closed, owned.open = owned.open, Unacknowledged()
+
+    def _nudge(self, owned: Owned) -> None:
+        """Append a nudge for a request that has waited too long; the fold decides what it means."""
+        now_s = time.monotonic()
+        for name, portfolio in owned.shard.portfolios.items():
+            pending = portfolio.walk.pending
+            if pending is None:
+                owned.waiting.pop(name, None)
+                continue
+            request = f"{pending.request.request_id}/{pending.request.attempt}"
+            known, since_s = owned.waiting.get(name, ("", now_s))
+            if known != request:
+                owned.waiting[name] = (request, now_s)
+            elif (now_s - since_s) * 1_000 > self._settings.engine.nudge_after_ms:
+                owned.waiting[name] = (request, now_s)
+                nudge = Nudge(
+                    portfolio_id=name,
+                    request_id=pending.request.request_id,
+                    attempt=pending.request.attempt,
+                )
+                log.warning("optimizer_silent", portfolio_id=name, attempt=nudge.attempt)
+                self._send(
+                    JOURNAL.name,
+                    None,
+                    encode_record(nudge),
+                    owned.open,
+                    partition=owned.shard.shard,
+                )
+
+    # ------------------------------------------------------------------ sending
+
+    def _send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        count: Unacknowledged,
+        *,
+        partition: int | None = None,
+        headers: list[tuple[str, bytes]] | None = None,
+    ) -> None:
+        def acknowledged(error: object, _: object) -> None:
+            if error is not None:
+                leave(EXIT_DELIVERY, f"{topic}: {error}")
+            with self._lock:
+                count.count -= 1
+
+        with self._lock:
+            count.count += 1
+        where = {} if partition is None else {"partition": partition}
+        while True:
+            try:
+                self._producer.produce(
+                    self._scope + topic,
+                    value,
+                    key,
+                    headers=headers or [],
+                    on_delivery=acknowledged,
+                    **where,
+                )
+            except BufferError:  # the queue is full: the acker's thread empties it
+                time.sleep(0.001)
+            else:
+                return
+
+    def _serve_acks(self) -> None:
+        while True:
+            try:
+                self._producer.poll(0.05)
+            except KafkaException as error:
+                leave(EXIT_DELIVERY, str(error))
+
+
+def _restored(number: int, resume: Resume) -> Owned:
+    shard = Shard(number)
+    shard.next_offset = resume.next_offset
+    owned = Owned(shard, written_offset=resume.next_offset)
+    for name, (applied_from, image) in resume.portfolios.items():
+        shard.restore(name, image, applied_from)
+        owned.written[name] = (applied_from, zlib.crc32(image))
+        if applied_from > resume.next_offset:
+            shard.changed.add(name)
+    return owned

@@ -1,0 +1,82 @@
+"""What is used of Faust, in one place: an app for one stage, and where its partitions start.
+
+Faust's committed offsets can pass records that were never processed, so they are not used: each partition of the journal starts
+where its own checkpoint says, by replacing ``Consumer.perform_seek`` of the pinned version. The decision record on the shell has the
+measurements.
+"""
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import faust
+from faust.transport.consumer import Consumer
+from faust.types import TP
+
+from streams.core.errors import ApseError
+from streams.settings import Settings
+
+FAUST_VERSION = "0.15.3"
+SESSION_TIMEOUT_S = 6
+HEARTBEAT_S = 1.5
+POLL_RECORDS_MAX = 500
+
+
+class FaustVersionError(ApseError):
+    """The installed Faust is not the one whose method the shell replaces."""
+
+
+def new_app(settings: Settings, stage: str, *, instance: str | None) -> faust.App:
+    """Return a Faust app of one stage: no tables, no web server, no leader, no topics of its own."""
+    if faust.__version__ != FAUST_VERSION:
+        message = f"faust-streaming {faust.__version__} is installed, {FAUST_VERSION} is needed"
+        raise FaustVersionError(message)
+    return faust.App(
+        f"{settings.kafka.scope}{stage}",
+        broker=f"kafka://{settings.kafka.bootstrap.replace(',', ';kafka://')}",
+        store="memory://",
+        # Made at every start although nothing is kept there; by default in the working directory.
+        datadir=str(Path(tempfile.gettempdir()) / "apse-faust"),
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        table_standby_replicas=0,
+        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_heartbeat_interval=HEARTBEAT_S,
+        broker_max_poll_records=POLL_RECORDS_MAX,
+        stream_wait_empty=False,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=33_554_432,
+        consumer_group_instance_id=instance,
+        worker_redirect_stdouts=False,
+    )
+
+
+def raw_topic(app: faust.App, name: str, *, acks: bool) -> faust.TopicT:  # type: ignore[type-arg]
+    """Return a topic of undecoded bytes; without ``acks`` Faust commits nothing for it."""
+    return app.topic(
+        name, value_type=bytes, value_serializer="raw", key_serializer="raw", acks=acks
+    )
+
+
+def start_where(topic: str, resume: Callable[[set[int]], Awaitable[dict[int, int]]]) -> None:
+    """Start each assigned partition of ``topic`` at the offset that ``resume`` gives, whatever is committed.
+
+    ``resume`` is called at every assignment with the partitions that are ours now. One process runs one such stage.
+    """
+    turn = asyncio.Lock()  # the fetcher and the recovery may both ask, at the same moment
+
+    async def perform_seek(consumer: Consumer) -> None:
+        async with turn:
+            mine = {tp.partition for tp in consumer.assignment() if tp.topic == topic}
+            for partition, offset in sorted((await resume(mine)).items()):
+                await consumer.seek(TP(topic, partition), offset)
+
+    Consumer.perform_seek = perform_seek  # type: ignore[method-assign]
+
+
+def run_worker(app: faust.App) -> None:
+    """Run a worker until SIGTERM or SIGINT."""
+    faust.Worker(app, loglevel=logging.WARNING, logfile=None).execute_from_commandline()

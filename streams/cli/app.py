@@ -1,0 +1,36 @@
+"""The application and its exit codes."""
+
+import sys
+
+import typer
+
+from schemas.policy import PolicyError
+from streams.cli import live, offline
+from streams.cli.console import EXIT_INPUT, EXIT_UNAVAILABLE, fail
+from streams.core.errors import ApseError, BrokerUnavailableError
+
+EPILOG = """Exit codes: 0 done; 1 a fault of the program; 2 bad arguments, file or input; 3 no weights satisfy the
+limits; 4 no broker could be had, or it does not answer; 5 the optimizer or a check failed."""
+
+app = typer.Typer(
+    name="apse",
+    help="Adaptive Portfolio of Strategies Engine.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+offline.register(app)
+live.register(app)
+
+
+def main() -> None:
+    """Run the command; a deliberate error becomes one sentence and an exit code."""
+    try:
+        app()
+    except BrokerUnavailableError as error:
+        fail(str(error), EXIT_UNAVAILABLE)
+    except (ApseError, PolicyError, OSError) as error:
+        fail(str(error), EXIT_INPUT)
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        sys.exit(0)

@@ -1,0 +1,77 @@
+"""Portfolio files on disk: read, and the commented one that ``apse init`` writes."""
+
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from schemas.policy import PolicyError, PortfolioPolicy, load_policy
+from streams.core.calendar import check_schedule
+from streams.core.covariance import parse_covariance
+
+
+def read_policy(path: Path) -> PortfolioPolicy:
+    """Return the policy of a portfolio file.
+
+    Raises
+    ------
+    PolicyError
+        When it is no YAML mapping, or a key or value cannot be used.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        message = f"{path}: not a YAML file: {error}"
+        raise PolicyError(message) from error
+    try:
+        policy = load_policy(document)
+    except PolicyError as error:
+        message = f"{path}: {error}"
+        raise PolicyError(message) from error
+    check_schedule(policy.rebalance.schedule)
+    parse_covariance(policy.estimation.covariance)
+    return policy
+
+
+TEMPLATE: Final = """\
+# A portfolio of strategies. `apse policy check FILE` checks it; unknown keys are refused.
+portfolio_id: {portfolio_id}
+bar: 1d                      # 1s 5s 10s 30s 1m 5m 15m 30m 1h 4h 1d 1w 1mo; bars are (start, end] in UTC
+periods_per_year: 252        # bars in a year, for annual figures; never guessed
+strategies:                  # or `strategies: {{from_returns: true}}`: all found in the returns file
+  - {{id: trend-example, family: trend}}
+  - {{id: arbitrage-example, family: arbitrage}}
+  - {{id: reversion-example, family: mean_reversion}}
+  - {{id: maker-example, family: market_making, weight_max: 0.2}}
+# initial_weights: {{trend-example: 0.5}}   # what is held at the start; the default is all cash
+estimation:
+  window_bars: 252           # longest history used
+  min_bars: 63               # observations before a strategy takes part
+  stale_bars: 5              # silent for longer: it may only be reduced
+  windows: [20, 60, 252]     # rolling metrics are published for these
+  covariance: ledoit_wolf    # sample | ewma:0.94 | ledoit_wolf
+  mean: sample
+objective:
+  type: min_variance         # mean_variance | min_variance | equal | inverse_volatility
+  # risk_aversion: 1.0       # for mean_variance: maximises return - risk_aversion/2 * variance
+constraints:
+  long_only: true
+  weight_min: 0.0
+  weight_max: 0.4
+  families:                  # bounds of a family's total weight
+    trend: {{min: 0.0, max: 0.4}}
+    arbitrage: {{min: 0.0, max: 0.4}}
+    mean_reversion: {{min: 0.0, max: 0.4}}
+    market_making: {{min: 0.0, max: 0.4}}
+  # turnover_max: 0.2        # one way, against drifted weights; the first build is exempt
+costs:
+  linear_bps: 5              # of the value traded, both sides
+cash: {{min: 0.0, max: 0.0, rate: 0.0}}
+execution: {{delay_bars: 0}} # 0: filled at the close that decided; 1: one bar later
+ledger: assumed              # assumed fills (replay, paper) | reported by the execution layer
+rebalance:
+  schedule: weekly           # never | every_bar | daily | weekly | monthly | cron:EXPR
+  drift: {{max_abs: 0.05}}   # or when a held weight is this far from its target
+  gate: none
+  cooldown_bars: 0
+"""

@@ -1,0 +1,253 @@
+"""The source topics: a group's share of returns, requests and reports; the registry for everyone.
+
+Positions are our own: the next offset to process of each partition in hand. They start at the
+group's committed offsets, and only what was settled in the journal is committed.
+"""
+
+from typing import Final
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from schemas.topics import CONTROL, REGISTRY, REPORTS, RETURNS, RISK
+from streams.core.errors import DeliveryError
+from streams.ingest.arrivals import Arrival
+from streams.kafka.clients import group_consumer_config, reader_config
+from streams.observe.log import get_logger
+from streams.settings import Settings
+
+REQUEST_TIMEOUT_S: Final = 20.0
+READ_TIMEOUT_S: Final = 60.0
+GROUP: Final = "ingest"
+GROUP_TOPICS: Final = (RETURNS, CONTROL, RISK, REPORTS)
+
+Place = tuple[str, int]
+"""Topic (without scope) and partition."""
+
+
+class Source:
+    """A member of the group that shares the source topics."""
+
+    def __init__(self, settings: Settings) -> None:
+        kafka = settings.kafka
+        config = group_consumer_config(
+            kafka.bootstrap,
+            group=kafka.scope + GROUP,
+            client_id="apse-ingest",
+            instance_id=settings.ingest.instance,
+        )
+        self._consumer = Consumer(config | kafka.security())
+        self._scope = kafka.scope
+        self._names = {kafka.scope + topic.name: topic.name for topic in GROUP_TOPICS}
+        self._log = get_logger("source")
+        self.positions: dict[Place, int] = {}
+        self.goal: dict[Place, int] = {}
+        self.joined = False
+        self._committed: dict[Place, int] = {}
+        self._consumer.subscribe(
+            list(self._names),
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that stood in our partitions when they were assigned has been taken."""
+        return self.joined and all(self.positions[p] >= end for p, end in self.goal.items())
+
+    @property
+    def owns_all_returns(self) -> bool:
+        """Whether every partition of the returns is ours."""
+        return self.joined and all(
+            (RETURNS.name, partition) in self.positions for partition in range(RETURNS.partitions)
+        )
+
+    @property
+    def owns_first_returns(self) -> bool:
+        """Whether the first partition of the returns is ours: one member of the group has it."""
+        return (RETURNS.name, 0) in self.positions
+
+    def take(self, records_max: int, wait_s: float) -> list[Arrival]:
+        """Return what has come, at most ``records_max``; wait at most ``wait_s`` for the first."""
+        first = self._consumer.poll(wait_s)
+        if first is None:
+            return []
+        messages = [first]
+        if records_max > 1:
+            messages += self._consumer.consume(records_max - 1, timeout=0)
+        arrivals = []
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                _raise_unless_passing(error)
+                continue
+            topic, partition, offset = _where(message)
+            name = self._names[topic]
+            expected = self.positions.get((name, partition))
+            # a partition that was taken away, or taken again, while the batch was gathered
+            if expected is None or offset < expected:
+                continue
+            self.positions[name, partition] = offset + 1
+            arrivals.append(Arrival(name, partition, offset, _key(message), message.value()))
+        return arrivals
+
+    def commit(self, registry_next: int) -> None:
+        """Commit the positions, and the registry's, that differ from those committed before."""
+        if not self.joined:
+            return
+        wanted = {**self.positions, (REGISTRY.name, 0): registry_next}
+        changed = {
+            place: offset
+            for place, offset in wanted.items()
+            if offset > self._committed.get(place, 0)
+        }
+        if not changed:
+            return
+        done = self._consumer.commit(
+            offsets=[
+                TopicPartition(self._scope + topic, partition, offset)
+                for (topic, partition), offset in changed.items()
+            ],
+            asynchronous=False,
+        )
+        for partition in done or []:
+            if partition.error is not None:
+                raise KafkaException(partition.error)
+        self._committed.update(changed)
+
+    def ends_of_returns(self) -> dict[Place, int]:
+        """Ask the broker where the partitions of the returns end now."""
+        return {
+            (topic, partition): self._bounds(topic, partition)[1]
+            for topic, partition in self.positions
+            if topic == RETURNS.name
+        }
+
+    def registry_committed(self) -> int:
+        """Return the first offset of the registry that no ingest has put into the journal yet."""
+        place = TopicPartition(self._scope + REGISTRY.name, 0)
+        offset = self._consumer.committed([place], timeout=REQUEST_TIMEOUT_S)[0].offset
+        return max(offset, 0)
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if not partitions:
+            self.positions, self.goal, self._committed, self.joined = {}, {}, {}, True
+            return
+        committed = consumer.committed(partitions, timeout=REQUEST_TIMEOUT_S)
+        self.positions, self.goal, self._committed = {}, {}, {}
+        for place in committed:
+            name = self._names[place.topic]
+            low, high = self._bounds(name, place.partition)
+            if 0 <= place.offset < low:
+                self._log.error(
+                    "source_lost_by_retention",
+                    topic=place.topic,
+                    partition=place.partition,
+                    committed=place.offset,
+                    first=low,
+                )
+            self.positions[name, place.partition] = max(place.offset, low)
+            self.goal[name, place.partition] = high
+            self._committed[name, place.partition] = max(place.offset, 0)
+        consumer.assign(
+            [
+                TopicPartition(self._scope + name, partition, offset or OFFSET_BEGINNING)
+                for (name, partition), offset in self.positions.items()
+            ]
+        )
+        self.joined = True
+        self._log.info("assigned", partitions=len(partitions))
+
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        # All taken so far is settled and committed, but for the batch being gathered, which the
+        # next owner reads again: its positions go here.
+        self.positions, self.goal, self._committed, self.joined = {}, {}, {}, False
+        self._log.info("revoked", partitions=len(partitions))
+
+    def _bounds(self, name: str, partition: int) -> tuple[int, int]:
+        place = TopicPartition(self._scope + name, partition)
+        return self._consumer.get_watermark_offsets(place, timeout=REQUEST_TIMEOUT_S)
+
+
+class RegistryReader:
+    """Reads the whole registry, from its beginning, for itself alone."""
+
+    def __init__(self, settings: Settings) -> None:
+        config = reader_config(settings.kafka.bootstrap, client_id="apse-ingest-registry")
+        self._consumer = Consumer(config | settings.kafka.security())
+        self._place = TopicPartition(settings.kafka.scope + REGISTRY.name, 0, OFFSET_BEGINNING)
+        self._consumer.assign([self._place])
+        self.position = 0
+
+    def take(self, records_max: int, wait_s: float = 0.0) -> list[Arrival]:
+        """Return registrations that have come, in order."""
+        arrivals = []
+        for message in self._consumer.consume(records_max, timeout=wait_s):
+            error = message.error()
+            if error is not None:
+                if error.name() != "_PARTITION_EOF":
+                    _raise_unless_passing(error)
+                    continue
+                self.position = max(self.position, message.offset() or 0)
+                continue
+            _, partition, offset = _where(message)
+            self.position = offset + 1
+            key, value = _key(message), message.value()
+            arrivals.append(Arrival(REGISTRY.name, partition, offset, key, value))
+        return arrivals
+
+    def take_to_end(self) -> list[Arrival]:
+        """Return everything up to where the registry ends at this moment.
+
+        Raises
+        ------
+        DeliveryError
+            When the end is not reached in time.
+        """
+        _, end = self._consumer.get_watermark_offsets(self._place, timeout=REQUEST_TIMEOUT_S)
+        arrivals: list[Arrival] = []
+        waited_s = 0.0
+        while self.position < end:
+            if waited_s >= READ_TIMEOUT_S:
+                message = f"the registry was not read to its end {end} (at {self.position})"
+                raise DeliveryError(message)
+            # one at a time while waiting: a batch call would wait for its full number
+            some = self.take(1, wait_s=0.1)
+            waited_s += 0.0 if some else 0.1
+            arrivals += some + self.take(10_000)
+        return arrivals
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._consumer.close()
+
+
+def _where(message: Message) -> tuple[str, int, int]:
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    return topic, partition, offset
+
+
+def _key(message: Message) -> bytes | None:
+    key = message.key()
+    assert not isinstance(key, str), "no deserializer is configured"
+    return key
+
+
+def _raise_unless_passing(error: KafkaError) -> None:
+    """Let librdkafka ride out what passes; anything else ends the process."""
+    if error.fatal() or not error.retriable():
+        raise KafkaException(error)

@@ -1,0 +1,1 @@
+"""The Kafka edge: which broker, which topics, which client settings."""

@@ -1,0 +1,126 @@
+"""What is sent to a live engine: registrations, requests, risk signals and returns; each acknowledged before we go on."""
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from confluent_kafka import Producer
+
+from schemas.codec import encode_message
+from schemas.events import (
+    ControlRequest,
+    PortfolioRegistration,
+    RiskSignal,
+    StrategyRegistration,
+    StrategyReturn,
+)
+from schemas.policy import PortfolioPolicy
+from schemas.topics import CONTROL, REGISTRY, RETURNS, RISK, SHARDS_DEFAULT, Topic
+from streams.core.errors import ApseError
+from streams.kafka.clients import producer_config
+from streams.settings import KafkaSettings
+
+FLUSH_TIMEOUT_S = 60.0
+
+
+class SendError(ApseError):
+    """The broker did not take a record."""
+
+
+class Sender:
+    """Sends public messages; a context manager that does not end before all are acknowledged."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._scope = kafka.scope
+        self._producer = Producer(
+            producer_config(kafka.bootstrap, client_id="apse-cli") | kafka.security()
+        )
+        self._refused: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.flush()
+
+    def portfolio(
+        self, policy: PortfolioPolicy, *, version: int = 1, shard: int | None = None
+    ) -> None:
+        """Register a portfolio with its policy; its shard is a function of its id unless given."""
+        number = shard_of(policy.portfolio_id) if shard is None else shard
+        message = PortfolioRegistration(
+            portfolio_id=policy.portfolio_id, shard=number, policy=policy, policy_version=version
+        )
+        self._send(REGISTRY, f"portfolio/{policy.portfolio_id}", message)
+
+    def strategy(self, registration: StrategyRegistration) -> None:
+        """Register a strategy."""
+        self._send(REGISTRY, f"strategy/{registration.strategy_id}", registration)
+
+    def control(self, request: ControlRequest) -> None:
+        """Send a control request."""
+        self._send(CONTROL, request.portfolio_id, request)
+
+    def risk(self, signal: RiskSignal) -> None:
+        """Send a risk signal."""
+        self._send(RISK, signal.portfolio_id, signal)
+
+    def returns(self, rows: Iterable[StrategyReturn]) -> int:
+        """Send returns and marks in their order; return how many."""
+        count = 0
+        for row in rows:
+            self._send(RETURNS, row.strategy_id, row)
+            count += 1
+        return count
+
+    def raw(self, topic: Topic, key: bytes | None, value: bytes) -> None:
+        """Send bytes as they are."""
+        self._produce(topic, key, value)
+
+    def flush(self) -> None:
+        """Wait until everything is acknowledged.
+
+        Raises
+        ------
+        SendError
+            When the broker refused a record, or did not answer in time.
+        """
+        left = self._producer.flush(FLUSH_TIMEOUT_S)
+        if left or self._refused:
+            reason = (
+                self._refused[0]
+                if self._refused
+                else f"{left} records unacknowledged after {FLUSH_TIMEOUT_S} s"
+            )
+            raise SendError(reason)
+
+    def _send(self, topic: Topic, key: str, message: msgspec.Struct) -> None:
+        self._produce(topic, key.encode(), encode_message(message))
+
+    def _produce(self, topic: Topic, key: bytes | None, value: bytes) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    self._scope + topic.name, value, key, on_delivery=self._delivered
+                )
+            except BufferError:
+                self._producer.poll(0.05)
+            else:
+                self._producer.poll(0)
+                return
+
+    def _delivered(self, error: object, _: object) -> None:
+        if error is not None:
+            self._refused.append(str(error))
+
+
+def shard_of(portfolio_id: str) -> int:
+    """Return the shard a new portfolio is put on: spread by its id, the same on every machine."""
+    return sum(portfolio_id.encode()) % SHARDS_DEFAULT

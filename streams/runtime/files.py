@@ -1,0 +1,182 @@
+"""The four files of a replay: performance.csv, weights.csv, metrics.csv and decisions.jsonl.
+
+They are made from what the engine publishes, so that a replay in process and one over a broker write the same bytes.
+"""
+
+import csv
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, NamedTuple, Self
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from schemas.codec import canonical_json
+from schemas.decisions import Decision
+from schemas.views import MetricsRecord, StateRecord
+from streams.core.arrays import BoolArray, FloatArray
+from streams.core.metrics import OBSERVATIONS_MIN
+
+PERFORMANCE: Final = "performance.csv"
+WEIGHTS: Final = "weights.csv"
+METRICS_FILE: Final = "metrics.csv"
+DECISIONS_FILE: Final = "decisions.jsonl"
+
+PERFORMANCE_COLUMNS: Final = (
+    "bar_end",
+    "return_gross",
+    "return_net",
+    "cost",
+    "turnover",
+    "nav",
+    "drawdown",
+    "coverage",
+)
+_BARS_PER_CHUNK: Final = 250  # bounds memory: 250 bars of 200 strategies are some 2 million rows
+
+
+class ReplayFiles:
+    """Writes the four files into a folder, record by record; a context manager.
+
+    Parameters
+    ----------
+    folder
+        Made if absent; files of the same names are replaced.
+    metrics
+        Whether to write metrics.csv, by far the largest.
+    """
+
+    def __init__(self, folder: Path, *, metrics: bool = True) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._metrics_wanted = metrics
+        self._performance = _open(folder / PERFORMANCE)
+        self._weights = _open(folder / WEIGHTS)
+        self._metrics = _open(folder / METRICS_FILE)
+        self._decisions = (folder / DECISIONS_FILE).open("wb")
+        self._performance_rows = csv.writer(self._performance, lineterminator="\n")
+        self._weight_rows = csv.writer(self._weights, lineterminator="\n")
+        self._performance_rows.writerow(PERFORMANCE_COLUMNS)
+        self._weight_rows.writerow(("bar_end", "strategy_id", "target_weight", "held_weight"))
+        self._metrics.write("bar_end,strategy_id,window,metric,value\n")
+        self._chunk: list[_MetricBar] = []
+        self._state: StateRecord | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def decision(self, decision: Decision) -> None:
+        """Write one decision, canonical."""
+        self._decisions.write(canonical_json(decision) + b"\n")
+
+    def state(self, state: StateRecord) -> None:
+        """Take one bar's state; a later record of the same bar replaces it."""
+        if self._state is not None and self._state.bar_end != state.bar_end:
+            self._write_state(self._state)
+        self._state = state
+
+    def metrics(self, record: MetricsRecord) -> None:
+        """Take one bar's metrics."""
+        if not self._metrics_wanted:
+            return
+        bar = _metric_bar(record)
+        same = not self._chunk or (self._chunk[0].names, self._chunk[0].labels) == (
+            bar.names,
+            bar.labels,
+        )
+        if not same or len(self._chunk) >= _BARS_PER_CHUNK:
+            self._flush_metrics()
+        self._chunk.append(bar)
+
+    def close(self) -> None:
+        """Write what is left and close the files."""
+        if self._state is not None:
+            self._write_state(self._state)
+            self._state = None
+        self._flush_metrics()
+        for file in (self._performance, self._weights, self._metrics, self._decisions):
+            file.close()
+
+    def _write_state(self, state: StateRecord) -> None:
+        self._performance_rows.writerow([getattr(state, column) for column in PERFORMANCE_COLUMNS])
+        for name, target, held in zip(state.strategies, state.target, state.held, strict=True):
+            self._weight_rows.writerow((state.bar_end, name, target, held))
+
+    def _flush_metrics(self) -> None:
+        if self._chunk:
+            _metric_rows(self._chunk).write_csv(self._metrics, include_header=False)
+            self._chunk.clear()
+
+
+class _MetricBar(NamedTuple):
+    """One bar's metrics: values (N, K) over K pairs of window and metric, and which of them are written."""
+
+    bar_end: str
+    names: tuple[str, ...]
+    labels: tuple[tuple[str, str], ...]
+    values: FloatArray
+    shown: BoolArray
+
+
+def _metric_bar(record: MetricsRecord) -> _MetricBar:
+    labels: list[tuple[str, str]] = []
+    values, shown = [], []
+    for window in record.windows:
+        least = OBSERVATIONS_MIN if window.window.isdigit() else 1
+        n_obs = _numbers(window.n_obs)
+        columns = [n_obs, *(_numbers(column) for column in window.metrics.values())]
+        labels += [(window.window, name) for name in ("n_obs", *window.metrics)]
+        values += columns
+        shown += [n_obs >= least] * len(columns)
+    return _MetricBar(
+        record.bar_end, record.strategies, tuple(labels), np.array(values).T, np.array(shown).T
+    )
+
+
+def _metric_rows(bars: list[_MetricBar]) -> pl.DataFrame:
+    """Return the rows of bars of one layout, by bar, strategy, window, metric; undefined is empty."""
+    labels = bars[0].labels
+    bar, column, label = np.nonzero(np.stack([each.shown for each in bars]))
+    values = np.stack([each.values for each in bars])[bar, column, label]
+    return pl.DataFrame(
+        {
+            "bar_end": pl.Series([each.bar_end for each in bars]).gather(bar),
+            "strategy_id": pl.Series(bars[0].names).gather(column),
+            "window": pl.Series([window for window, _ in labels]).gather(label),
+            "metric": pl.Series([metric for _, metric in labels]).gather(label),
+            "value": pl.Series(values).fill_nan(None),
+        }
+    )
+
+
+def _numbers(column: Any) -> FloatArray:
+    if isinstance(column, np.ndarray):
+        return column.astype(np.float64)
+    return np.array([np.nan if value is None else value for value in column], dtype=np.float64)
+
+
+def _open(path: Path) -> IO[str]:
+    return path.open("w", encoding="utf-8", newline="")
+
+
+def decode_state(data: bytes) -> StateRecord:
+    """Return a state record from its topic."""
+    return msgspec.json.decode(data, type=StateRecord)
+
+
+def decode_metrics(data: bytes) -> MetricsRecord:
+    """Return a metrics record from its topic."""
+    return msgspec.json.decode(data, type=MetricsRecord)
+
+
+def decode_decision(data: bytes) -> Decision:
+    """Return a decision from its topic."""
+    return msgspec.json.decode(data, type=Decision)

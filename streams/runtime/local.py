@@ -1,0 +1,46 @@
+"""The engine in one process: rows in, the fold, the optimizer beside it, outputs out. No broker, no clock, no deadline."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from schemas.events import PortfolioRegistration
+from schemas.journal import PortfolioRegistered, Position, Record, Reply
+from schemas.optimize import OptimizeRequest, SolveDiagnostics
+from schemas.topics import REGISTRY
+from streams.core.fold import Shard
+from streams.core.frames import Rows
+from streams.core.outputs import Output
+from streams.core.requests import reply_to, solve_request
+
+_OFFLINE = SolveDiagnostics(solve_seconds=0.0, worker="in-process", iterations=0)
+
+
+class LocalEngine:
+    """One shard and an optimizer that answers at once, in the order a journal would have."""
+
+    def __init__(self, registration: PortfolioRegistration) -> None:
+        self.shard = Shard(registration.shard)
+        source = Position(topic=REGISTRY.name, partition=0, offset=0)
+        self.outputs: deque[Output] = deque(
+            self.append(PortfolioRegistered(source=source, registration=registration))
+        )
+
+    def feed(self, rows: Iterable[Rows]) -> Iterator[Output]:
+        """Push rows through the fold; yield every output in order, solving requests on the way."""
+        for chunk in rows:
+            yield from self._settle(self.shard.absorb(chunk))
+
+    def append(self, record: Record) -> list[Output]:
+        """Append one record to the journal; return all that follows from it, answers included."""
+        return list(self._settle(self.shard.step([(self.shard.next_offset, record)])))
+
+    def _settle(self, outputs: list[Output]) -> Iterator[Output]:
+        waiting = deque(outputs)
+        while waiting:
+            output = waiting.popleft()
+            yield output
+            if isinstance(output.message, OptimizeRequest):
+                reply = reply_to(output.message, solve_request(output.message), _OFFLINE)
+                waiting.extendleft(
+                    reversed(self.shard.step([(self.shard.next_offset, Reply(reply=reply))]))
+                )

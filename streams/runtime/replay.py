@@ -1,0 +1,100 @@
+"""Replay a returns file through the same stages as live, in this process."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from schemas.decisions import Decision, RebalanceCommand
+from schemas.events import PortfolioRegistration
+from schemas.policy import FromReturns, PortfolioPolicy, StrategyEntry
+from schemas.units import format_instant
+from schemas.views import MetricsRecord, StateRecord, WindowMetrics
+from streams.core.errors import DataError
+from streams.core.frames import Rows
+from streams.core.metrics import EWMA_METRICS, METRICS
+from streams.core.outputs import EWMA_LABEL, BarMetrics
+from streams.runtime.files import ReplayFiles
+from streams.runtime.local import LocalEngine
+
+
+@dataclass(slots=True)
+class ReplaySummary:
+    """What a replay came to."""
+
+    bars: int = 0
+    decisions: int = 0
+    declined: int = 0
+    commands: int = 0
+    last: StateRecord | None = None
+
+
+def with_members(policy: PortfolioPolicy, names: Iterable[str]) -> PortfolioPolicy:
+    """Return the policy with its strategies spelled out, those of the returns where it says so.
+
+    Raises
+    ------
+    DataError
+        When the returns hold none of the portfolio's strategies.
+    """
+    found = tuple(sorted(names))
+    if isinstance(policy.strategies, FromReturns):
+        entries = tuple(StrategyEntry(id=name) for name in found)
+        return msgspec.structs.replace(policy, strategies=entries)
+    listed = {entry.id for entry in policy.strategies}
+    if not listed & set(found):
+        message = (
+            f"the returns hold none of the portfolio's strategies; they hold {', '.join(found[:5])}"
+        )
+        raise DataError(message)
+    return policy
+
+
+def replay(policy: PortfolioPolicy, rows: Iterable[Rows], files: ReplayFiles) -> ReplaySummary:
+    """Run rows through the engine in process and write what it publishes."""
+    registration = PortfolioRegistration(portfolio_id=policy.portfolio_id, shard=0, policy=policy)
+    engine = LocalEngine(registration)
+    summary = ReplaySummary()
+    for output in engine.feed(rows):
+        message = output.message
+        if isinstance(message, BarMetrics):
+            files.metrics(as_record(message))
+        elif isinstance(message, StateRecord):
+            files.state(message)
+            summary.bars, summary.last = message.bar_number, message
+        elif isinstance(message, Decision):
+            files.decision(message)
+            summary.decisions += 1
+            summary.declined += message.outcome == "declined"
+        elif isinstance(message, RebalanceCommand):
+            summary.commands += 1
+    return summary
+
+
+def as_record(bar: BarMetrics) -> MetricsRecord:
+    """Return a bar's metrics as the record that its JSON decodes to, arrays left as they are."""
+    block, ewma = bar.block, bar.ewma
+    windows = [
+        WindowMetrics(
+            window=str(window),
+            n_obs=block.n_obs[i],
+            metrics=dict(zip(METRICS, block.values[:, i], strict=True)),
+            undefined={},
+        )
+        for i, window in enumerate(bar.windows)
+    ]
+    windows.append(
+        WindowMetrics(
+            window=EWMA_LABEL,
+            n_obs=ewma.n_obs,
+            metrics=dict(zip(EWMA_METRICS, ewma.values, strict=True)),
+            undefined={},
+        )
+    )
+    return MetricsRecord(
+        portfolio_id=bar.portfolio_id,
+        bar_end=format_instant(bar.bar_end_ns),
+        periods_per_year=bar.periods_per_year,
+        strategies=bar.names,
+        windows=windows,
+    )

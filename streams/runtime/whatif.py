@@ -1,0 +1,131 @@
+"""One solve with all rows of a file as the window, through the same steps as a live decision."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from schemas.decisions import Decision, Trigger
+from schemas.optimize import OptimizeReply, SolveDiagnostics
+from schemas.policy import FromReturns, PortfolioPolicy
+from streams.core.bars import BarBuilder, ClosedBar
+from streams.core.decide import Pending, build_request, decide
+from streams.core.eligibility import Book, select, too_few_eligible
+from streams.core.errors import DataError
+from streams.core.frames import Rows
+from streams.core.identity import Context
+from streams.core.ledger import Ledger
+from streams.core.requests import reply_to, solve_request
+from streams.core.windows import RollingWindows
+
+_ALL_BARS = 2**31
+
+
+def optimize_once(policy: PortfolioPolicy, rows: Iterable[Rows]) -> dict[str, Any]:
+    """Return the optimum and what explains it, as ``apse optimize --json`` prints it.
+
+    Raises
+    ------
+    DataError
+        When the rows make fewer than two bars.
+    """
+    bars, builder = _bars(policy, rows)
+    if len(bars) < 2:  # noqa: PLR2004  # no estimate is made of one bar
+        message = f"the returns make {len(bars)} bars of {policy.bar}, expected at least 2"
+        raise DataError(message)
+    estimation = msgspec.structs.replace(policy.estimation, window_bars=len(bars))
+    policy = msgspec.structs.replace(policy, estimation=estimation)
+    book = _book(policy, bars, builder)
+    context = _context(policy, bars[-1].end_ns)
+    selection = select(book, policy)
+    if too_few_eligible(book, selection, policy):
+        return {"status": "too_few_eligible", "excluded": selection.excluded}
+    built = build_request(book, selection, policy, context)
+    if isinstance(built, str):
+        return {"status": built.partition(":")[0], "reason": built, "excluded": selection.excluded}
+    request, estimates = built
+    pending = Pending(
+        context=context,
+        request=request,
+        estimates=estimates,
+        excluded=selection.excluded,
+        names=book.names,
+        held=tuple(book.held.tolist()),
+        held_cash=book.held_cash,
+    )
+    nobody = SolveDiagnostics(solve_seconds=0.0, worker="", iterations=0)
+    reply = reply_to(request, solve_request(request), nobody)
+    return _answer(decide(pending, reply, policy), reply)
+
+
+def _bars(policy: PortfolioPolicy, rows: Iterable[Rows]) -> tuple[list[ClosedBar], BarBuilder]:
+    assert not isinstance(policy.strategies, FromReturns), "members are spelled out before"
+    names = tuple(sorted(entry.id for entry in policy.strategies))
+    builder = BarBuilder(policy.bar, names, horizon_bars=_ALL_BARS)
+    column = {name: i for i, name in enumerate(names)}
+    closed: list[ClosedBar] = []
+    for chunk in rows:
+        columns = np.array([column.get(name, -1) for name in chunk.names], dtype=np.int64)[chunk.strategy]
+        ours = np.flatnonzero(columns >= 0)
+        builder.absorb(chunk.take(ours), columns[ours])
+        closed += builder.close()
+    return closed, builder
+
+
+def _book(policy: PortfolioPolicy, bars: list[ClosedBar], builder: BarBuilder) -> Book:
+    assert not isinstance(policy.strategies, FromReturns)
+    windows = RollingWindows((len(bars),), len(builder.names))
+    for bar in bars:
+        windows.push(bar.values)
+    ledger = Ledger(len(builder.names))
+    if policy.initial_weights:
+        ledger.start_with(np.array([policy.initial_weights.get(name, 0.0) for name in builder.names]))
+    entries = {entry.id: entry for entry in policy.strategies}
+    return Book(
+        names=builder.names,
+        entries=tuple(entries[name] for name in builder.names),
+        returns=windows.values(len(bars)),
+        n_obs=windows.summary(len(bars)).count,
+        age_bars=windows.last_value_age(),
+        ended=bars[-1].end_ns > builder.ended_ns,
+        held=ledger.held,
+        held_cash=ledger.cash,
+    )
+
+
+def _context(policy: PortfolioPolicy, bar_end_ns: int) -> Context:
+    return Context(
+        portfolio_id=policy.portfolio_id,
+        shard=0,
+        epoch=1,
+        version=1,
+        policy_version=1,
+        bar_end_ns=bar_end_ns,
+        trigger=Trigger(kind="manual"),
+        exempt=() if policy.initial_weights or policy.constraints.turnover_max is None else ("turnover_max",),
+        multiplier=1.0,
+    )
+
+
+def _answer(decision: Decision, reply: OptimizeReply) -> dict[str, Any]:
+    if decision.outcome == "declined":
+        status = "infeasible" if reply.status == "infeasible" else "failed"
+        return {"status": status, "violated": list(decision.violated), "reason": decision.reason}
+    stages, ante = decision.stages, decision.ex_ante
+    assert stages is not None
+    assert ante is not None
+    return {
+        "status": "optimal",
+        "weights": dict(zip(decision.strategies, stages.rounded, strict=True)),
+        "cash": stages.cash["rounded"],
+        "objective_value": decision.objective_value,
+        "ex_ante": msgspec.to_builtins(ante),
+        "binding": msgspec.to_builtins(decision.binding),
+        "verified": True,
+        "solver": decision.solver,
+        "excluded": decision.excluded,
+        "n_common": decision.estimates.n_common if decision.estimates else None,
+        "turnover": decision.turnover,
+        "cost": decision.cost,
+    }

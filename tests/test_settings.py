@@ -1,0 +1,114 @@
+"""Settings come from the file and the environment, and nothing misspelt is passed over."""
+
+import json
+import pickle
+
+import pytest
+
+from streams.core.errors import ConfigError
+from streams.observe.log import configure_logging, get_logger
+from streams.settings import LogSettings, Settings, load_settings
+
+
+def test_nothing_given_is_the_documented_default():
+    settings = load_settings({})
+    assert settings == Settings()
+    assert (settings.ingest.poll_rows, settings.ingest.allowance_bars) == (10_000, 2)
+    assert (settings.engine.shards, settings.engine.nudges_max) == (12, 3)
+
+
+def test_environment_wins_over_file_and_file_over_default(tmp_path):
+    file = tmp_path / "apse.yaml"
+    file.write_text("ingest: {silence_ms: 10, poll_rows: 7}\nkafka: {scope: a-}\n")
+    settings = load_settings({"APSE_INGEST__POLL_ROWS": "8"}, file)
+    assert (settings.ingest.silence_ms, settings.ingest.poll_rows) == (10, 8)
+    assert settings.kafka.scope == "a-"
+    assert load_settings({"APSE_SETTINGS_FILE": str(file)}).ingest.poll_rows == 7
+
+
+def test_bootstrap_variable_of_kafka_is_honoured_below_our_own():
+    given = {"KAFKA_BOOTSTRAP_SERVERS": "b:1"}
+    assert load_settings(given).kafka.bootstrap == "b:1"
+    assert load_settings({**given, "APSE_KAFKA__BOOTSTRAP": "c:2"}).kafka.bootstrap == "c:2"
+
+
+@pytest.mark.parametrize(
+    ("variable", "near"),
+    [
+        ("APSE_INGEST__POLL_ROW", "APSE_INGEST__POLL_ROWS"),
+        ("APSE_INGEST_SILENCE_MS", "APSE_INGEST__SILENCE_MS"),
+        ("APSE_ENGIN__SHARDS", "APSE_ENGINE__SHARDS"),
+    ],
+)
+def test_misspelt_variable_is_refused_and_the_nearest_named(variable, near):
+    with pytest.raises(ConfigError, match=f"unknown setting {variable}; did you mean {near}"):
+        load_settings({variable: "1"})
+
+
+def test_misspelt_key_of_the_file_is_refused_and_the_nearest_named(tmp_path):
+    file = tmp_path / "apse.yaml"
+    file.write_text("ingest: {silence: 10}\n")
+    with pytest.raises(ConfigError, match=r"unknown setting ingest\.silence .*ingest\.silence_ms"):
+        load_settings({}, file)
+
+
+@pytest.mark.parametrize("text", ["- a\n", "ingest: 3\n", "a: [\n"])
+def test_file_that_is_no_mapping_of_sections_is_refused(tmp_path, text):
+    file = tmp_path / "apse.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"apse\.yaml"):
+        load_settings({}, file)
+
+
+def test_absent_file_is_refused_and_an_empty_one_is_fine(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_settings({}, tmp_path / "absent.yaml")
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    assert load_settings({}, tmp_path / "empty.yaml") == Settings()
+
+
+def test_value_out_of_range_names_variable_and_value():
+    with pytest.raises(ConfigError, match=r"APSE_INGEST__POLL_ROWS: .*>= 1, got '0'"):
+        load_settings({"APSE_INGEST__POLL_ROWS": "0"})
+    with pytest.raises(ConfigError, match=r"APSE_ENGINE__SHARDS: .*got 'many'"):
+        load_settings({"APSE_ENGINE__SHARDS": "many"})
+
+
+def test_secret_is_in_no_repr_no_text_and_no_error(tmp_path):
+    settings = load_settings({"APSE_KAFKA__USERNAME": "me", "APSE_KAFKA__PASSWORD": "hunter2"})
+    secret = settings.kafka.password
+    for shown in (repr(settings), str(settings), f"{secret}", f"{secret!r}", f"{secret:>9}"):
+        assert "hunter2" not in shown
+    assert settings.kafka.security()["sasl.password"] == "hunter2"
+    assert Settings().kafka.security() == {}
+    assert pickle.loads(pickle.dumps(secret)).reveal() == "hunter2"
+    file = tmp_path / "apse.yaml"
+    file.write_text("kafka: {username: me, password: [hunter2]}\n")
+    with pytest.raises(ConfigError) as raised:
+        load_settings({}, file)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_log_lines_are_json_events_with_fields(capsys):
+    configure_logging(LogSettings(format="json", level="info"), process="ingest")
+    log = get_logger("journal")
+    log.debug("not_shown")
+    log.info("appended", rows=3)
+    (line,) = capsys.readouterr().err.splitlines()
+    event = json.loads(line)
+    assert event.pop("at").endswith("Z")
+    assert event == {
+        "process": "ingest",
+        "component": "journal",
+        "event": "appended",
+        "level": "info",
+        "rows": 3,
+    }
+
+
+def test_log_lines_for_people_carry_the_same_fields(capsys):
+    configure_logging(LogSettings(), process="ingest")
+    get_logger("journal").warning("appended", rows=3)
+    line = capsys.readouterr().err
+    assert "appended" in line
+    assert "rows=3" in line
