@@ -21,7 +21,7 @@ demo: setup ## broker, engine and paper executor on real prices (ARGS='--bars 50
 	@$(BIN)/apse demo $(ARGS)
 
 check: setup lint types imports contracts ## the quick loop: all gates, and the tests that take moments
-	@$(BIN)/python -m pytest -q -x -n auto -m 'not slow and not kafka and not soak'
+	@$(BIN)/python -m pytest -q -x -n auto --dist loadfile -m 'not slow and not kafka and not soak'
 
 test: setup lint types imports contracts ## everything but soak: all gates, all tests, with branch coverage
 	@mkdir -p .cache/coverage

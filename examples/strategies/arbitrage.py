@@ -38,12 +38,18 @@ SECTORS = (
 
 
 def pairs_energy_banks(prices: Prices, cost_bps: float) -> Book:
-    """Trade the pairs CVX/XOM and BAC/JPM back together. See `_pairs`."""
+    """Trade the pairs CVX/XOM and BAC/JPM back together.
+
+    Source: `_converging`.
+    """
     return _pairs(prices.stocks, PAIRS_ENERGY_BANKS, cost_bps)
 
 
 def pairs_consumer_pharma(prices: Prices, cost_bps: float) -> Book:
-    """Trade the pairs KO/PEP, JNJ/PG, MRK/PFE and HD/WMT back together. See `_pairs`."""
+    """Trade the pairs KO/PEP, JNJ/PG, MRK/PFE and HD/WMT back together.
+
+    Source: `_converging`.
+    """
     return _pairs(prices.stocks, PAIRS_CONSUMER_PHARMA, cost_bps)
 
 
@@ -79,7 +85,10 @@ def basket_against_spx(prices: Prices, cost_bps: float) -> Book:
 
 
 def nasdaq_against_spx(prices: Prices, cost_bps: float) -> Book:
-    """Trade the NASDAQ against the S&P 500 back together. Source: `_converging`, on two indices."""
+    """Trade the NASDAQ against the S&P 500 back together.
+
+    Source: `_converging`, on two indices.
+    """
     close = np.stack([prices.nasdaq_bars.close, prices.spx_bars.close], axis=1)
     bet = _converging(zscore(np.log(close[:, :1] / close[:, 1:]), 60))
     return trade(prices.nasdaq_bars.first, close, np.hstack([bet, -bet]), cost_bps)

@@ -15,16 +15,16 @@ from schemas.topics import DEAD_LETTERS, RETURNS, TOPICS
 from schemas.units import FAMILIES
 from streams.cli.console import EXIT_INPUT, fail, note, out, print_json
 from streams.cli.explain import explain
-from streams.cli.portfolio_file import read_policy
 from streams.core.errors import ConfigError
 from streams.files import read_returns, to_messages
 from streams.kafka.broker import resolve_broker
 from streams.operate.current import forget_run, reachable_settings, remember_run
 from streams.operate.doctor import examine
+from streams.operate.portfolio_file import read_policy
 from streams.operate.publish import Pace, publish_table
 from streams.operate.read import Reader, Received
 from streams.operate.send import Sender
-from streams.operate.supervisor import EVERYTHING, Supervisor
+from streams.operate.supervisor import ENGINE, Supervisor, executor
 from streams.operate.topics import create_topics
 from streams.settings import KafkaSettings
 
@@ -38,6 +38,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the decisi
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(up)
+    app.command("demo")(demo_command)
     app.command()(topics)
     app.command()(publish)
     app.command()(tail)
@@ -81,12 +82,34 @@ def up(
         environment = {"APSE_KAFKA__BOOTSTRAP": kafka.bootstrap, "APSE_KAFKA__SCOPE": kafka.scope}
         remember_run(kafka.bootstrap, kafka.scope)
         try:
-            with Supervisor(EVERYTHING, environment, logs=logs) as engine:
+            commands = (*ENGINE, executor(kafka.bootstrap, kafka.scope))
+            with Supervisor(commands, environment, logs=logs) as engine:
                 note("engine running; Ctrl-C stops it")
                 while not stop.wait(CHECK_INTERVAL_S):
                     engine.check()
         finally:
             forget_run()
+
+
+def demo_command(
+    speed: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Bars a second; 5 by default, with --exit as fast as it goes."),
+    ] = None,
+    bars: Annotated[int | None, typer.Option(min=2, help="Bars in all, history included.")] = None,
+    incidents: Annotated[bool, typer.Option(help="Stage labelled incidents.")] = True,
+    leave: Annotated[
+        bool, typer.Option("--exit", help="End by itself after the last bar.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Start a broker and the whole engine, preload history to 2007, play on, and show it live."""
+    from streams.demo.run import DEFAULT_SPEED, Options, demo  # noqa: PLC0415  # the example strategies need the demo packages
+
+    pace = speed if speed is not None or leave else DEFAULT_SPEED
+    answer = demo(Options(bars=bars, speed=pace, incidents=incidents, leave=leave, quiet=as_json))
+    if as_json:
+        print_json(answer)
 
 
 def topics(

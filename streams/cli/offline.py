@@ -19,12 +19,12 @@ from streams.cli.console import (
     print_json,
     progress,
 )
-from streams.cli.portfolio_file import TEMPLATE, read_policy
 from streams.core.covariance import complete_rows, covariance, parse_covariance
 from streams.core.errors import DataError
 from streams.core.frames import Rows
 from streams.core.metrics import METRICS, series_metrics
 from streams.files import ReturnsTable, read_returns, to_rows
+from streams.operate.portfolio_file import TEMPLATE, read_policy
 from streams.runtime.files import ReplayFiles
 from streams.runtime.replay import ReplaySummary, replay, with_members
 from streams.runtime.whatif import optimize_once

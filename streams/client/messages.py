@@ -30,7 +30,7 @@ OPTIONAL_FIELDS: Final = tuple(
 )
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_PLACE: Final = re.compile(r"(.*) - at `\$\.([a-z_]+)[^`]*`$", re.DOTALL)
+_PLACE: Final = re.compile(r"(.*?) - at `\$\.([a-z_]+)[^`]*`", re.DOTALL)
 _Message = TypeVar("_Message", StrategyReturn, StrategyRegistration)
 
 

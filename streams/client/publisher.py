@@ -93,6 +93,8 @@ class ReturnPublisher:
             if error is None:
                 raise
             error.add_note(str(missing))
+        finally:
+            self._producer.close()
 
     def publish(
         self,

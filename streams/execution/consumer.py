@@ -157,6 +157,7 @@ class RebalanceConsumer:
     ) -> None:
         """Leave the group; what has its final answer is committed, what is held comes again."""
         self._consumer.close()
+        self._reporter.close()
 
     def commands(self, stop: Event | None = None) -> Iterator[RebalanceCommand]:
         """Yield commands to apply, in the order of their partition, until ``stop`` is set."""
@@ -381,7 +382,7 @@ class RebalanceConsumer:
                 place.gate.recall(answered)
                 self._clock.observe(answered.portfolio_id, as_of_ns)
         state = [p for p in assigned if p.topic == self._topics[STATE.name]]
-        consumer.assign([*commands, *(near_end(consumer, p) for p in state)])
+        consumer.assign([*commands, *(near_end(p) for p in state)])
         self._log.info("execution_assigned", executor=self._executor, partitions=numbers)
 
     def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:

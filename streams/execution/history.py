@@ -24,9 +24,9 @@ History = dict[int, list[tuple[Answered, int]]]
 
 # Of each partition; a year of a daily command for 270 portfolios, read in two seconds.
 REPORTS_MAX: Final = 100_000
-WATERMARK_TIMEOUT_S: Final = 20.0
 READ_TIMEOUT_S: Final = 120.0  # well inside the group's poll interval
 BATCH_MAX: Final = 5_000
+TAIL_BASE: Final = -2_000  # RD_KAFKA_OFFSET_TAIL_BASE of librdkafka's public header
 
 
 def headers_of(
@@ -38,6 +38,11 @@ def headers_of(
         (DIGEST_HEADER, digest.encode()),
         (FINAL_HEADER, b"1" if final else b"0"),
     ]
+
+
+def tail_offset(records: int) -> int:
+    """Return librdkafka's logical offset ``records`` before the end; the oldest, if fewer."""
+    return TAIL_BASE - records
 
 
 def read_answers(bootstrap: str, topic: str, partitions: Sequence[int], executor: str) -> History:
@@ -67,7 +72,8 @@ def read_answers(bootstrap: str, topic: str, partitions: Sequence[int], executor
     answers: History = {partition: [] for partition in partitions}
     consumer = Consumer(reader_config(bootstrap, client_id=f"{executor}-history"))
     try:
-        consumer.assign([_start(consumer, topic, partition) for partition in partitions])
+        start = tail_offset(REPORTS_MAX)
+        consumer.assign([TopicPartition(topic, partition, start) for partition in partitions])
         unread = set(partitions)
         end_s = time.monotonic() + READ_TIMEOUT_S
         while unread:
@@ -79,12 +85,6 @@ def read_answers(bootstrap: str, topic: str, partitions: Sequence[int], executor
     finally:
         consumer.close()
     return answers
-
-
-def _start(consumer: Consumer, topic: str, partition: int) -> TopicPartition:
-    place = TopicPartition(topic, partition)
-    low, high = consumer.get_watermark_offsets(place, timeout=WATERMARK_TIMEOUT_S)
-    return TopicPartition(topic, partition, max(low, high - REPORTS_MAX))
 
 
 def _take(message: Message, executor: str, answers: History, unread: set[int]) -> None:

@@ -11,6 +11,7 @@ from schemas.units import parse_instant
 from streams.core.errors import BrokerUnavailableError
 from streams.execution.clock import Clock
 from streams.execution.gate import CommandGate
+from streams.execution.history import tail_offset
 
 NOTHING: Final = -1
 METADATA_TIMEOUT_S: Final = 20.0
@@ -82,11 +83,9 @@ def raise_if_hopeless(error: KafkaError) -> None:
         raise KafkaException(error)
 
 
-def near_end(consumer: Consumer, place: TopicPartition) -> TopicPartition:
+def near_end(place: TopicPartition) -> TopicPartition:
     """Return the position from which the newest state of a partition's portfolios is read."""
-    low, high = consumer.get_watermark_offsets(place, timeout=METADATA_TIMEOUT_S)
-    start = max(low, high - STATE_RECORDS_READ_BACK)
-    return TopicPartition(place.topic, place.partition, start)
+    return TopicPartition(place.topic, place.partition, tail_offset(STATE_RECORDS_READ_BACK))
 
 
 def require_topics(consumer: Consumer, bootstrap: str, names: Iterable[str]) -> None:

@@ -1,8 +1,8 @@
 """Publish execution reports, and know of each that the broker has it."""
 
-from typing import Any, Final
+from typing import Final
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 
 from schemas.codec import UnpublishableError, encode_message
 from schemas.decisions import RebalanceCommand
@@ -73,7 +73,7 @@ class Reporter:
         except UnpublishableError as error:
             text = f"the report on command {command.command_id} cannot be written: {error}"
             raise ValueError(text) from error
-        delivered: list[Any] = []
+        delivered: list[KafkaError | None] = []
         self._producer.produce(
             self._topic,
             value,
@@ -83,7 +83,15 @@ class Reporter:
             on_delivery=lambda error, _: delivered.append(error),
         )
         self._producer.flush(ACK_TIMEOUT_S)
-        if delivered != [None]:
-            why = delivered[0].str() if delivered else f"no answer within {ACK_TIMEOUT_S:.0f} s"
-            text = f"the report on command {command.command_id} was not acknowledged: {why}"
-            raise DeliveryError(text)
+        if not delivered:
+            why = f"no answer within {ACK_TIMEOUT_S:.0f} s"
+        elif delivered[0] is not None:  # compared with == None, librdkafka's error object breaks
+            why = delivered[0].str()
+        else:
+            return
+        text = f"the report on command {command.command_id} was not acknowledged: {why}"
+        raise DeliveryError(text)
+
+    def close(self) -> None:
+        """End the writer; what it published was waited for."""
+        self._producer.close()

@@ -1,7 +1,7 @@
 """Publishing a file at a pace: all at once, or so many bars a second."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 
 from streams.files import FileRow
@@ -21,14 +21,14 @@ class Pace:
         self._interval_s = None if bars_per_s is None else 1.0 / bars_per_s
         self._due_s = time.monotonic()
 
-    def wait(self) -> None:
-        """Wait until the next bar is due; a late one is not made up for."""
+    def wait(self, meanwhile: Callable[[], None] = lambda: time.sleep(0.01)) -> None:
+        """Wait until the next bar is due, calling ``meanwhile`` at least once; a late one is not made up for."""
+        meanwhile()
         if self._interval_s is None:
             return
-        now_s = time.monotonic()
-        if self._due_s > now_s:
-            time.sleep(self._due_s - now_s)
-        self._due_s = max(self._due_s, now_s - self._interval_s) + self._interval_s
+        while time.monotonic() < self._due_s:
+            meanwhile()
+        self._due_s = max(self._due_s, time.monotonic() - self._interval_s) + self._interval_s
 
 
 def publish_table(sender: Sender, rows: Iterable[FileRow], pace: Pace) -> int:

@@ -49,6 +49,7 @@ class Sender:
     ) -> None:
         if kind is None:
             self.flush()
+        del self._producer  # librdkafka's threads end with it
 
     def portfolio(
         self, policy: PortfolioPolicy, *, version: int = 1, shard: int | None = None

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -19,12 +19,13 @@ from typing import Final, Self
 from streams.agents.crash import EXIT_REFUSED
 from streams.core.errors import ApseError
 
-INGEST: Final = "streams.ingest.service"
-PORTFOLIO: Final = "streams.agents.portfolio"
-OPTIMIZER: Final = "streams.agents.optimizer"
-EXECUTOR: Final = "streams.execution.paper"
+Command = tuple[str, ...]
+"""A module that is run with ``python -m``, and its arguments."""
+
+INGEST: Final[Command] = ("streams.ingest.service",)
+PORTFOLIO: Final[Command] = ("streams.agents.portfolio",)
+OPTIMIZER: Final[Command] = ("streams.agents.optimizer",)
 ENGINE: Final = (INGEST, PORTFOLIO, OPTIMIZER)
-EVERYTHING: Final = (*ENGINE, EXECUTOR)
 
 RESTARTS_MAX: Final = 20
 BACKOFF_S: Final = 0.5
@@ -38,11 +39,10 @@ class EngineStoppedError(ApseError):
 
 @dataclass(slots=True)
 class _Child:
-    module: str
+    command: Command
     process: subprocess.Popen[bytes]
     restarts: int = 0
     due_s: float | None = None  # when it is started again
-    log: Path | None = field(default=None)
 
 
 class Supervisor:
@@ -50,8 +50,8 @@ class Supervisor:
 
     Parameters
     ----------
-    modules
-        Run with ``python -m``; each reads its settings from the environment.
+    commands
+        What to run; each reads its settings from the environment.
     environment
         Added to this process's own.
     logs
@@ -59,7 +59,11 @@ class Supervisor:
     """
 
     def __init__(
-        self, modules: tuple[str, ...], environment: Mapping[str, str], *, logs: Path | None = None
+        self,
+        commands: tuple[Command, ...],
+        environment: Mapping[str, str],
+        *,
+        logs: Path | None = None,
     ) -> None:
         self._environment = {
             **os.environ,
@@ -70,7 +74,7 @@ class Supervisor:
         self._logs = logs
         if logs is not None:
             logs.mkdir(parents=True, exist_ok=True)
-        self._children = [_Child(module, self._spawn(module)) for module in modules]
+        self._children = [_Child(command, self._spawn(command)) for command in commands]
 
     def __enter__(self) -> Self:
         return self
@@ -83,9 +87,9 @@ class Supervisor:
     ) -> None:
         self.stop()
 
-    def pid_of(self, module: str) -> int:
-        """Return the process id of a module."""
-        return next(child.process.pid for child in self._children if child.module == module)
+    def pid_of(self, command: Command) -> int:
+        """Return the process id of a command."""
+        return next(child.process.pid for child in self._children if child.command == command)
 
     def check(self) -> None:
         """Start again what has left. Call it every so often.
@@ -101,16 +105,14 @@ class Supervisor:
                 continue
             if code == EXIT_REFUSED or child.restarts >= RESTARTS_MAX:
                 why = "refuses to go on" if code == EXIT_REFUSED else f"left {child.restarts} times"
-                message = (
-                    f"{child.module} {why}, last with code {code}; {self._last_words(child.module)}"
-                )
+                message = f"{child.command[0]} {why}, last with code {code}; {self._last_words(child.command)}"
                 raise EngineStoppedError(message)
             now_s = time.monotonic()
             if child.due_s is None:
                 child.due_s = now_s + BACKOFF_S
             elif now_s >= child.due_s:
                 child.restarts, child.due_s = child.restarts + 1, None
-                child.process = self._spawn(child.module)
+                child.process = self._spawn(child.command)
 
     def stop(self) -> None:
         """End all processes, kindly first."""
@@ -125,13 +127,13 @@ class Supervisor:
                 child.process.kill()
                 child.process.wait()
 
-    def _spawn(self, module: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", module]
+    def _spawn(self, command: Command) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-m", *command]
         if self._logs is None:
-            return subprocess.Popen(command, env=self._environment, preexec_fn=_die_with_parent)
-        with self._log_of(module).open("ab") as log:
+            return subprocess.Popen(argv, env=self._environment, preexec_fn=_die_with_parent)
+        with self._log_of(command).open("ab") as log:
             return subprocess.Popen(
-                command,
+                argv,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -139,14 +141,14 @@ class Supervisor:
                 preexec_fn=_die_with_parent,
             )
 
-    def _log_of(self, module: str) -> Path:
+    def _log_of(self, command: Command) -> Path:
         assert self._logs is not None
-        return self._logs / f"{module.split('.')[1]}-{module.split('.')[2]}.log"
+        return self._logs / f"{command[0].split('.')[1]}-{command[0].split('.')[2]}.log"
 
-    def _last_words(self, module: str) -> str:
+    def _last_words(self, command: Command) -> str:
         if self._logs is None:
             return "its log is above"
-        lines = self._log_of(module).read_text(errors="replace").splitlines()[-5:]
+        lines = self._log_of(command).read_text(errors="replace").splitlines()[-5:]
         return "its last words: " + " | ".join(lines)
 
 
@@ -154,3 +156,8 @@ def _die_with_parent() -> None:
     """Ask Linux to end this child with its parent, so that a killed supervisor leaves nothing behind."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)
+
+
+def executor(bootstrap: str, scope: str, *arguments: str) -> Command:
+    """Return the command of the paper executor."""
+    return ("streams.execution.paper", "--bootstrap", bootstrap, "--scope", scope, *arguments)

@@ -223,6 +223,14 @@ def test_correction_then_rebuild_equals_batch(literal):
     assert_close(walk.rolling.matrix(), covariance(walk.rows(), walk.spec), 1e-14)
 
 
+@pytest.mark.parametrize("literal", LITERALS)
+def test_quiet_streams_are_made_anew_at_their_turn_only(literal):
+    # A mean far from zero, and hundreds of columns: no chance value may cost a rebuild a bar.
+    returns = ragged_returns(48, 3 * REBUILD_BARS - 1, 200, 0.0) + 0.02
+    walk = Walk(200, literal).push(returns)
+    assert walk.rolling.to_state()["rebuilt_at"] == 2 * REBUILD_BARS
+
+
 @given(seed=seeds, literal=st.sampled_from(LITERALS))
 def test_column_order_only_permutes(seed, literal):
     returns = ragged_returns(seed, 70, 6, 0.02)

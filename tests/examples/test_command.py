@@ -34,6 +34,7 @@ def test_wide_file_holds_every_return_to_the_last_bit(table, tmp_path):
     np.testing.assert_array_equal(read, table.returns[kept])
 
 
+@pytest.mark.slow
 def test_long_file_says_the_same_as_the_wide_one(tmp_path):
     wide, long = tmp_path / "wide.csv", tmp_path / "long.csv"
     dates = ["--from", "2014-01-02", "--to", "2014-12-31"]
@@ -52,6 +53,7 @@ def test_long_file_says_the_same_as_the_wide_one(tmp_path):
     assert rows[-1][0] == "2014-12-31"
 
 
+@pytest.mark.slow
 def test_parquet_holds_dates_and_nulls(tmp_path, capsys):
     out = tmp_path / "returns.parquet"
     assert command.main(["--out", str(out), "--from", "2018-12-31"]) == 0

@@ -69,6 +69,7 @@ def test_another_future_reaches_every_sleeve_that_lives_in_it(books, another_fut
     assert reached >= 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("session", SESSIONS)
 def test_a_table_built_earlier_is_the_head_of_one_built_later(prices, table, session):
     until = dt.date.fromisoformat(session)

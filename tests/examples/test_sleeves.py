@@ -26,7 +26,8 @@ def test_there_are_at_least_four_sleeves_a_family_and_ids_are_unique():
 
 @pytest.mark.parametrize("sleeve", SLEEVES, ids=lambda sleeve: sleeve.id)
 def test_every_rule_says_what_it_does_and_costs(sleeve):
-    assert sleeve.description.endswith(".") or "See " in sleeve.description
+    assert sleeve.description.endswith(".")
+    assert "Source: " in (sleeve.rule.__doc__ or "") or sleeve.family == "market_making"
     assert 1.0 <= sleeve.cost_bps <= 5.0
 
 

@@ -239,7 +239,7 @@ def test_report_that_cannot_be_written_is_refused_and_the_command_stays_held(pla
 
 def test_report_that_the_broker_refuses_is_an_error_and_nothing_is_committed(broker, scope):
     make_topics(broker.bootstrap, scope, REBALANCE)
-    small = msgspec.structs.replace(REPORTS, record_bytes_max=300)
+    small = msgspec.structs.replace(REPORTS, record_bytes_max=300)  # a report has 600
     make_topics(broker.bootstrap, scope, small)
     command = example_command("a", 1, 1)
     send_commands(broker.bootstrap, scope, [command])
@@ -248,7 +248,7 @@ def test_report_that_the_broker_refuses_is_an_error_and_nothing_is_committed(bro
     with desk(place) as consumer:
         (held,) = drain(consumer, 1, answer=None)
         with pytest.raises(DeliveryError, match="too large"):
-            consumer.ack(held, "filled", reason="x" * 1500)
+            consumer.ack(held, "filled")
     assert committed(place, partition) < 0
 
 
@@ -304,7 +304,7 @@ def test_golden_stream_comes_out_of_the_consumer_as_the_kit_expects(place):
                 command = consumer.poll(0.1)
                 if command is not None:
                     consumer.ack(command, "filled", filled_weights=command.target_weights)
-            told = [r for r in read_reports(*place)[before:]]
+            told = read_reports(*place)[before:]
             found = told[0].status if told else "silence"
             assert (case.name, found, len(told)) == (
                 case.name,

@@ -80,6 +80,16 @@ NO_VALUE = {
         "duplicate_key",
         "'return'",
     ),
+    "the same key twice, as many colons fewer in the instant": (
+        MINIMAL.replace(b"{", b'{"return": 1, ').replace(b"20:00:", b"20\\u003a00:"),
+        "duplicate_key",
+        "'return'",
+    ),
+    "the same key twice beside a revision": (
+        MINIMAL.replace(b"{", b'{"revision": 1, "revision": 1, '),
+        "duplicate_key",
+        "'revision'",
+    ),
     "the same key twice where nobody reads": (
         MINIMAL.replace(b"{", b'{"note": [{"a": 1, "a": 2}], '),
         "duplicate_key",

@@ -6,17 +6,27 @@ from tests.tidy.repository import ROOT, sources
 
 
 def holds_code(path):
-    """Whether a module does more than name and re-export."""
+    """Whether a module does more than name: error classes and plain records do nothing."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body)
+    return any(isinstance(node, ast.FunctionDef | ast.Lambda) for node in ast.walk(tree))
 
 
 def mirrors(path):
-    """Places where the test of streams/core/a/b.py may be: its own file, or one of several."""
+    """Test files of a/b.py: a/test_b.py, or test_a.py which tests the whole package.
+
+    Each may be split: test_b_limits.py.
+    """
     below = path.relative_to(ROOT / "streams")
-    stem = below.parent.name if below.stem == "__init__" else below.stem
-    folder = ROOT / "tests" / (below.parent.parent if below.stem == "__init__" else below.parent)
-    return [*folder.glob(f"test_{stem}.py"), *folder.glob(f"test_{stem}_*.py")]
+    tests = ROOT / "tests"
+    found = []
+    for place in [below.with_suffix(""), *below.parents]:
+        if place.parts[1:]:  # "core" as a whole is no package to test in one file
+            folder = tests / place.parent
+            found += [
+                *folder.glob(f"test_{place.name}.py"),
+                *folder.glob(f"test_{place.name}_*.py"),
+            ]
+    return found
 
 
 def test_every_core_module_has_its_mirror_test():

@@ -75,7 +75,8 @@ class ProductSums:
             if decay is not None:
                 weighted = distance * (decay ** np.arange(self.count - 1, -1, -1.0))[:, None]
             self._products = np.asfortranarray(weighted.T @ distance)  # lower triangle kept
-            self._linear = distance.sum(axis=0)
+            # About zero there is no mean to take off: the linear sums stay zero.
+            self._linear = distance.sum(axis=0) if decay is None else np.zeros(columns)
             norms = np.einsum("ij,ij->i", distance, distance)
             self._cubes = norms @ distance  # sum of ||d||^2 d
             self._quartic: float = float(norms @ norms)  # sum of ||d||^4

@@ -33,6 +33,8 @@ from streams.core.optimize.verify import verify
 _RULE_TOLERANCE = 1e-12
 # Turnover of a solution found without its bound: exceeding it by less is rounding.
 _TURNOVER_SLACK = 1e-12
+# A solver's answer that is outside a bound by more is wrong, and is not moved inside.
+_OUTSIDE_MAX = 1e-8
 _SOLVERS = (("piqp", solve_piqp), ("clarabel", solve_clarabel))
 
 
@@ -152,11 +154,13 @@ def _finish(inner: Quadratic, standard: Standard, answer: Answer) -> tuple[Point
 
 def _rough(inner: Quadratic, standard: Standard, answer: Answer) -> Point:
     """Put the solver's own answer inside the bounds; what that adds goes to the roomiest leg."""
-    legs = np.clip(standard.legs_of(answer.z, inner.held), inner.lower, inner.upper)
-    left = float(inner.row_upper[0]) - float(legs.sum())
-    room = inner.upper - legs if left > 0.0 else legs - inner.lower
-    roomiest = int(np.argmax(room))
-    legs[roomiest] += left
+    legs = standard.legs_of(answer.z, inner.held)
+    inside = np.clip(legs, inner.lower, inner.upper)
+    if float(np.abs(inside - legs).max()) <= _OUTSIDE_MAX:  # else verify says what is wrong
+        left = float(inner.row_upper[0]) - float(inside.sum())
+        room = inner.upper - inside if left > 0.0 else inside - inner.lower
+        inside[int(np.argmax(room))] += left
+        legs = inside
     row_prices = _row_prices(inner, standard, answer)
     turnover = inner.buys_max is not None
     buys_price = max(0.0, float(answer.ranged_prices[-1])) if turnover else 0.0

@@ -80,7 +80,7 @@ def _shortfall(problem: Problem, relaxed: tuple[str, ...]) -> float:
 
 def _highspy() -> ModuleType:
     # Not at the top: only a failed solve comes here, and the import takes 40 ms.
-    import highspy  # noqa: PLC0415
+    import highspy  # noqa: PLC0415  see the line above
 
     return highspy
 

@@ -50,7 +50,7 @@ class _Compiled:
 
 def _cvxpy() -> ModuleType:
     # Not at the top: the import takes most of a second, and only this road needs it.
-    import cvxpy  # noqa: PLC0415
+    import cvxpy  # noqa: PLC0415  see the line above
 
     return cvxpy
 

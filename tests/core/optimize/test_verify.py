@@ -53,9 +53,7 @@ def test_a_group_below_its_minimum_is_named():
 
 
 def test_turnover_counts_both_sides_cash_and_names_elsewhere():
-    problem = replace(
-        PROBLEM, held=np.array([0.1, 0.1, 0.35]), held_cash=0.05, held_elsewhere=0.4
-    )
+    problem = replace(PROBLEM, held=np.array([0.1, 0.1, 0.35]), held_cash=0.05, held_elsewhere=0.4)
     # ½(0.1 + 0.1 + 0.15 + 0.05 + 0.4) = 0.4
     assert verify(problem, np.array(GOOD[0]), GOOD[1]) == ("turnover_max: 0.4 > 0.3",)
     assert verify(replace(problem, turnover_max=0.4), np.array(GOOD[0]), GOOD[1]) == ()

@@ -1,0 +1,1 @@
+"""The demonstration: real prices, the whole engine, a live table, and labelled incidents."""

@@ -1,0 +1,106 @@
+"""Records as they arrive, for the tests of ingest."""
+
+from schemas.codec import encode_message
+from schemas.events import PortfolioRegistration, StrategyRegistration, StrategyReturn
+from schemas.policy import load_policy
+from schemas.topics import CONTROL, REGISTRY, REPORTS, RETURNS, RISK
+from schemas.units import format_instant
+from streams.ingest.arrivals import Arrival
+
+SECOND_NS = 10**9
+START_NS = 1_700_000_000 * SECOND_NS
+
+
+def policy(portfolio_id="p", bar="1s", members=None, clock="event"):
+    entries = {"from_returns": True} if members is None else [{"id": name} for name in members]
+    return load_policy(
+        {
+            "portfolio_id": portfolio_id,
+            "bar": bar,
+            "periods_per_year": 252,
+            "strategies": entries,
+            "clock": clock,
+        }
+    )
+
+
+def portfolio(portfolio_id="p", shard=3, **options):
+    return PortfolioRegistration(
+        portfolio_id=portfolio_id, shard=shard, policy=policy(portfolio_id, **options)
+    )
+
+
+def strategy(strategy_id, *portfolios):
+    return StrategyRegistration(strategy_id=strategy_id, family="trend", portfolios=portfolios)
+
+
+def on_registry(offset, event):
+    kind = "portfolio" if isinstance(event, PortfolioRegistration) else "strategy"
+    name = event.portfolio_id if kind == "portfolio" else event.strategy_id
+    return Arrival(REGISTRY.name, 0, offset, f"{kind}/{name}".encode(), encode_message(event))
+
+
+def tombstone(offset, key):
+    return Arrival(REGISTRY.name, 0, offset, key.encode(), None)
+
+
+def registry(*events):
+    return [on_registry(offset, event) for offset, event in enumerate(events)]
+
+
+def return_bytes(strategy_id, second, value=0.01, status="value"):
+    return encode_message(
+        StrategyReturn(
+            strategy_id=strategy_id,
+            period_end=format_instant(START_NS + second * SECOND_NS),
+            value=value if status == "value" else None,
+            status=status,
+        )
+    )
+
+
+def a_return(offset, strategy_id, second, value=0.01, *, status="value", partition=0):
+    data = return_bytes(strategy_id, second, value, status)
+    return Arrival(RETURNS.name, partition, offset, strategy_id.encode(), data)
+
+
+def request(topic, offset, event):
+    assert topic in (CONTROL, RISK, REPORTS)
+    return Arrival(topic.name, 0, offset, event.portfolio_id.encode(), encode_message(event))
+
+
+POISON = [
+    (None, "empty"),
+    (b"", "empty"),
+    (b"not json", "malformed"),
+    (b"\xff\xfe\x00", "malformed"),
+    (b'{"strategy_id": "s0"', "malformed"),
+    (b"[" * 60_000, "malformed"),
+    (b"[]", "invalid"),
+    (b'{"strategy_id": "s0"}', "invalid"),
+    (b'{"strategy_id": "s0", "period_end": "2024-05-31T20:00:00Z"}', "invalid"),
+    (b'{"strategy_id": "", "period_end": "2024-05-31T20:00:00Z", "return": 0}', "invalid"),
+    (b'{"strategy_id": "s0", "period_end": "2024-05-31T20:00:00Z", "return": "1"}', "invalid"),
+    (b'{"strategy_id": "s0", "period_end": "2024-05-31T20:00:00Z", "return": -2}', "invalid"),
+    (b'{"strategy_id": "s0", "period_end": "2024-05-31T20:00:00Z", "return": 1e999}', None),
+    (b'{"strategy_id": "s0", "period_end": "2024-05-31T20:00:00Z", "return": NaN}', "malformed"),
+    (b'{"strategy_id": "s0", "period_end": "2024-05-31T20:00:00", "return": 0}', "bad_period_end"),
+    (b'{"strategy_id": "s0", "period_end": "9999-05-31T20:00:00Z", "return": 0}', "bad_period_end"),
+    (b'{"strategy_id": "s0", "period_end": "2200-05-31T20:00:00Z", "return": 0}', "bad_period_end"),
+    (
+        b'{"strategy_id": "s0", "period_end": "2024-05-31T20:00:00Z", "return": 0,'
+        b' "status": "progress"}',
+        "invalid",
+    ),
+    (
+        b'{"strategy_id": "s0", "period_end": "2024-05-31T20:00:00Z", "return": 0,'
+        b' "revision": 99999999999}',
+        "invalid",
+    ),
+    (
+        b'{"strategy_id": "ghost", "period_end": "2024-05-31T20:00:00Z", "return": 0}',
+        "unknown_strategy",
+    ),
+    (b'"' + b"x" * 2_000_000 + b'"', "oversize"),
+]
+"""Values of returns that cannot be used, with the code of their refusal (None: any)."""

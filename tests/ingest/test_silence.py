@@ -1,0 +1,125 @@
+"""A silent strategy is released once it is behind, silent and the source is read to its end."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.journal import Release
+from streams.ingest.arrivals import decode
+from streams.ingest.route import Router
+from tests.ingest.arriving import (
+    SECOND_NS,
+    START_NS,
+    a_return,
+    on_registry,
+    portfolio,
+    registry,
+    strategy,
+    tombstone,
+)
+
+MS = 10**6
+WORLD = registry(portfolio("p"), strategy("a", "p"), strategy("b", "p"), strategy("c", "p"))
+
+
+def listening(*arrivals, world=WORLD):
+    router = Router(shards=12, allowance_bars=2, silence_ms=2_000)
+    router.learn(decode(world))
+    router.route(decode(arrivals))
+    return router
+
+
+def due(router, now_ms, *, at_end=True):
+    found = router.due_releases(now_ms * MS, at_end=at_end)
+    return [(s, r.strategy_id, (r.through_ns - START_NS) // SECOND_NS) for s, r in found]
+
+
+IN_STEP = (a_return(0, "a", 10), a_return(1, "b", 10))
+
+
+def test_never_heard_member_is_released_after_the_silence_and_not_twice():
+    router = listening(*IN_STEP)
+    assert due(router, 1_000) == []
+    assert due(router, 2_999) == []
+    assert due(router, 3_000) == [(3, "c", 8)]
+    assert due(router, 9_000) == []
+
+
+def test_release_is_repeated_as_the_frontier_moves():
+    router = listening(*IN_STEP)
+    due(router, 0)
+    assert due(router, 2_000) == [(3, "c", 8)]
+    router.route(decode([a_return(2, "a", 11), a_return(3, "b", 11)]))
+    assert due(router, 2_100) == [(3, "c", 9)]
+
+
+def test_within_the_allowance_nobody_is_behind():
+    router = listening(*IN_STEP, a_return(2, "c", 8))
+    assert not router.anybody_behind()
+    assert due(router, 0) == due(router, 60_000) == []
+    router.route(decode([a_return(3, "a", 11)]))
+    assert router.anybody_behind()
+
+
+def test_nobody_is_released_while_the_source_is_not_read_to_its_end():
+    router = listening(*IN_STEP)
+    due(router, 0)
+    assert due(router, 60_000, at_end=False) == []
+    assert due(router, 60_001) == []
+    assert due(router, 62_001) == [(3, "c", 8)]
+
+
+def test_publisher_that_works_off_its_backlog_is_not_silent():
+    router = listening(*IN_STEP)
+    due(router, 0)
+    for step in range(5):
+        router.route(decode([a_return(10 + step, "c", step)]))
+        assert due(router, 1_500 * (step + 1)) == []
+    assert due(router, 9_500) == [(3, "c", 8)]
+
+
+def test_ended_and_dead_and_retired_strategies_are_never_released():
+    ended = a_return(2, "c", 1, status="inactive")
+    assert not listening(*IN_STEP, ended).anybody_behind()
+    assert not listening(*IN_STEP, a_return(2, "c", 1, -1.0)).anybody_behind()
+    assert not listening(*IN_STEP, tombstone(9, "strategy/c")).anybody_behind()
+    revived = listening(*IN_STEP, ended, on_registry(9, strategy("c", "p")))
+    assert revived.anybody_behind()
+
+
+def test_a_mark_far_ahead_makes_nobody_behind():
+    far = a_return(2, "c", 10_000, status="progress")
+    assert not listening(*IN_STEP, far).anybody_behind()
+
+
+def test_nobody_heard_means_nobody_behind():
+    assert not listening().anybody_behind()
+
+
+def test_allowance_is_of_the_longest_bar_and_every_shard_is_told():
+    world = registry(
+        portfolio("p", shard=3),
+        portfolio("m", shard=4, bar="1m"),
+        strategy("a", "p", "m"),
+        strategy("b", "p", "m"),
+    )
+    router = listening(a_return(0, "a", 119), a_return(1, "b", 0), world=world)
+    assert not router.anybody_behind()
+    router.route(decode([a_return(2, "a", 121)]))
+    due(router, 0)
+    assert due(router, 2_000) == [(3, "b", 1), (4, "b", 1)]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), max_size=30))
+def test_never_the_same_release_twice_and_never_past_the_allowance(steps):
+    router = listening()
+    said = set()
+    newest = 0
+    for offset, (name, second) in enumerate(steps):
+        router.route(decode([a_return(offset, name, second)]))
+        newest = max(newest, second)
+        for shard, release in router.due_releases(offset * 1_000 * MS, at_end=True):
+            assert isinstance(release, Release)
+            key = (shard, release.strategy_id, release.through_ns)
+            assert key not in said
+            said.add(key)
+            assert release.through_ns == START_NS + (newest - 2) * SECOND_NS
