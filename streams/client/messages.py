@@ -49,25 +49,30 @@ def instant_of(stamp: Stamp) -> str:
     >>> instant_of(1717185600000000000)
     '2024-05-31T20:00:00Z'
     """
+    try:
+        text = _text_of(stamp)
+        parse_instant(text)  # within what 64 bits of nanoseconds hold
+    except (ValueError, OverflowError) as error:
+        message = f"period_end {stamp!r}: {error}"
+        raise ValueError(message) from error
+    return text
+
+
+def _text_of(stamp: object) -> str:
     if isinstance(stamp, str):
-        parse_instant(stamp)
         return stamp
     if isinstance(stamp, datetime):
         if stamp.tzinfo is None:
-            text = f"period_end {stamp!r} has no zone; an aware datetime was expected"
+            text = "it has no zone, an aware datetime was expected"
             raise ValueError(text)
         return format_instant((stamp - _EPOCH) // timedelta(microseconds=1) * 1_000)
     if isinstance(stamp, bool) or not isinstance(stamp, int):
-        text = f"period_end {stamp!r}, expected RFC 3339 text, an aware datetime or nanoseconds"
+        text = "expected RFC 3339 text, an aware datetime or integer nanoseconds"
         raise ValueError(text)  # noqa: TRY004  # one type of error for every bad value
     if 0 < stamp < NANOSECONDS_PLAUSIBLE:
-        text = f"period_end {stamp} would be in early 1970; expected nanoseconds since 1970"
+        text = "that would be in early 1970, expected nanoseconds since then"
         raise ValueError(text)
-    try:
-        return format_instant(stamp)
-    except OverflowError as error:
-        text = f"period_end {stamp} nanoseconds is beyond the years 1 to 9999"
-        raise ValueError(text) from error
+    return format_instant(stamp)
 
 
 def return_message(

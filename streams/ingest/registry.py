@@ -4,14 +4,10 @@ Members of a portfolio are the entries of its policy and the registrations that 
 each shard decides membership; the routes here are a superset of it.
 """
 
-from typing import Final
-
 from schemas.events import PortfolioRegistration, StrategyRegistration
 from schemas.journal import Position
 from schemas.policy import Bar, FromReturns
 from streams.ingest.arrivals import Registered, Retirement, registry_key
-
-_NOBODY: Final[tuple[int, ...]] = ()
 
 
 class Registry:
@@ -26,9 +22,9 @@ class Registry:
         self._retired: set[str] = set()
         self._offsets: dict[str, int] = {}
         self._touched: dict[str, set[int]] = {}
+        self._listed: dict[str, set[str]] = {}
+        self._places: dict[str, tuple[str, ...]] = {}
         self._members: dict[str, tuple[str, ...]] | None = None
-        self._routes: dict[str, tuple[int, ...]] = {}
-        self._portfolios_of: dict[str, tuple[str, ...]] = {}
 
     def apply(self, source: Position, event: Registered) -> None:
         """Take a record of the registry topic in."""
@@ -41,13 +37,18 @@ class Registry:
         if isinstance(event, StrategyRegistration):
             self.strategies[event.strategy_id] = (event, source)
             self._retired.discard(event.strategy_id)
+            self._places.pop(event.strategy_id, None)
         elif isinstance(event, PortfolioRegistration):
+            self._drop(event.portfolio_id)
             self.portfolios[event.portfolio_id] = event
+            for name in _entries(event):
+                self._listed.setdefault(name, set()).add(event.portfolio_id)
         elif event.kind == "strategy":
             self.strategies.pop(event.id, None)
             self._retired.add(event.id)
+            self._places.pop(event.id, None)
         else:
-            self.portfolios.pop(event.id, None)
+            self._drop(event.id)
         self._touch(event)
 
     def concerned(self, event: Registered) -> list[int]:
@@ -55,26 +56,31 @@ class Registry:
         self._touch(event)
         return sorted(self._touched[registry_key(event)])
 
-    def knows(self, strategy_id: str) -> bool:
-        """Tell whether a strategy is registered, or stands in a portfolio's policy."""
-        return strategy_id in self.strategies or bool(self.shards_of(strategy_id))
-
     def shards_of(self, strategy_id: str) -> tuple[int, ...]:
         """Return the shards of a strategy's portfolios, sorted; empty where it has none."""
-        self._index()
-        return self._routes.get(strategy_id, _NOBODY)
-
-    def members(self) -> dict[str, tuple[str, ...]]:
-        """Return the strategies of every portfolio, sorted."""
-        self._index()
-        assert self._members is not None
-        return self._members
+        names = self.portfolios_of(strategy_id)
+        return tuple(sorted({self.portfolios[name].shard for name in names}))
 
     def bars_of(self, strategy_id: str) -> tuple[Bar, ...]:
         """Return the bars of a strategy's portfolios."""
-        self._index()
-        names = self._portfolios_of.get(strategy_id, ())
-        return tuple(self.portfolios[name].policy.bar for name in names)
+        return tuple(self.portfolios[name].policy.bar for name in self.portfolios_of(strategy_id))
+
+    def portfolios_of(self, strategy_id: str) -> tuple[str, ...]:
+        """Return the registered portfolios a strategy is in, sorted."""
+        places = self._places.get(strategy_id)
+        if places is None:
+            places = self._places[strategy_id] = self._find_places(strategy_id)
+        return places
+
+    def members(self) -> dict[str, tuple[str, ...]]:
+        """Return the strategies of every portfolio, sorted."""
+        if self._members is None:
+            found: dict[str, list[str]] = {name: [] for name in self.portfolios}
+            for strategy_id in sorted({*self.strategies, *self._listed}):
+                for name in self.portfolios_of(strategy_id):
+                    found[name].append(strategy_id)
+            self._members = {name: tuple(ids) for name, ids in found.items()}
+        return self._members
 
     def newcomers(self, registration: PortfolioRegistration, before: int) -> list[str]:
         """Return the strategies that named a portfolio before its own record at offset ``before``.
@@ -106,26 +112,23 @@ class Registry:
         if isinstance(event, PortfolioRegistration):
             touched.add(event.shard)
 
-    def _index(self) -> None:
-        if self._members is not None:
-            return
-        members: dict[str, set[str]] = {name: set() for name in self.portfolios}
-        for name, portfolio in self.portfolios.items():
-            entries = portfolio.policy.strategies
-            if not isinstance(entries, FromReturns):
-                members[name].update(entry.id for entry in entries)
-        for strategy, _ in self.strategies.values():
-            for name in strategy.portfolios:
-                if name in members:
-                    members[name].add(strategy.strategy_id)
-        places: dict[str, list[str]] = {}
-        for name, ids in members.items():
-            ids.difference_update(self._retired)
-            for strategy_id in ids:
-                places.setdefault(strategy_id, []).append(name)
-        self._members = {name: tuple(sorted(ids)) for name, ids in members.items()}
-        self._portfolios_of = {name: tuple(sorted(where)) for name, where in places.items()}
-        self._routes = {
-            name: tuple(sorted({self.portfolios[place].shard for place in where}))
-            for name, where in places.items()
-        }
+    def _find_places(self, strategy_id: str) -> tuple[str, ...]:
+        if strategy_id in self._retired:
+            return ()
+        places = set(self._listed.get(strategy_id, ()))
+        if strategy_id in self.strategies:
+            named = self.strategies[strategy_id][0].portfolios
+            places.update(name for name in named if name in self.portfolios)
+        return tuple(sorted(places))
+
+    def _drop(self, portfolio_id: str) -> None:
+        """Forget a portfolio, and every route that was worked out."""
+        portfolio = self.portfolios.pop(portfolio_id, None)
+        for name in () if portfolio is None else _entries(portfolio):
+            self._listed[name].discard(portfolio_id)
+        self._places.clear()
+
+
+def _entries(portfolio: PortfolioRegistration) -> list[str]:
+    entries = portfolio.policy.strategies
+    return [] if isinstance(entries, FromReturns) else [entry.id for entry in entries]

@@ -4,7 +4,9 @@ Positions are our own: the next offset to process of each partition in hand. The
 group's committed offsets, and only what was settled in the journal is committed.
 """
 
-from typing import Final
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -24,9 +26,21 @@ from streams.settings import Settings
 
 REQUEST_TIMEOUT_S: Final = 20.0
 READ_TIMEOUT_S: Final = 60.0
+RETRY_S: Final = 0.2
+PASSING: Final = frozenset(
+    {
+        "COORDINATOR_LOAD_IN_PROGRESS",
+        "COORDINATOR_NOT_AVAILABLE",
+        "NOT_COORDINATOR",
+        "_WAIT_COORD",
+        "_TRANSPORT",
+    }
+)
+"""Errors of a broker that starts, or hands a group over: they pass by themselves."""
 GROUP: Final = "ingest"
 GROUP_TOPICS: Final = (RETURNS, CONTROL, RISK, REPORTS)
 
+Answer = TypeVar("Answer")
 Place = tuple[str, int]
 """Topic (without scope) and partition."""
 
@@ -110,13 +124,11 @@ class Source:
         }
         if not changed:
             return
-        done = self._consumer.commit(
-            offsets=[
-                TopicPartition(self._scope + topic, partition, offset)
-                for (topic, partition), offset in changed.items()
-            ],
-            asynchronous=False,
-        )
+        offsets = [
+            TopicPartition(self._scope + topic, partition, offset)
+            for (topic, partition), offset in changed.items()
+        ]
+        done = _patiently(lambda: self._consumer.commit(offsets=offsets, asynchronous=False))
         for partition in done or []:
             if partition.error is not None:
                 raise KafkaException(partition.error)
@@ -133,8 +145,8 @@ class Source:
     def registry_committed(self) -> int:
         """Return the first offset of the registry that no ingest has put into the journal yet."""
         place = TopicPartition(self._scope + REGISTRY.name, 0)
-        offset = self._consumer.committed([place], timeout=REQUEST_TIMEOUT_S)[0].offset
-        return max(offset, 0)
+        found = _patiently(lambda: self._consumer.committed([place], timeout=REQUEST_TIMEOUT_S))
+        return max(found[0].offset, 0)
 
     def close(self) -> None:
         """Leave the group."""
@@ -144,7 +156,7 @@ class Source:
         if not partitions:
             self.positions, self.goal, self._committed, self.joined = {}, {}, {}, True
             return
-        committed = consumer.committed(partitions, timeout=REQUEST_TIMEOUT_S)
+        committed = _patiently(lambda: consumer.committed(partitions, timeout=REQUEST_TIMEOUT_S))
         self.positions, self.goal, self._committed = {}, {}, {}
         for place in committed:
             name = self._names[place.topic]
@@ -233,6 +245,18 @@ class RegistryReader:
         self._consumer.close()
 
 
+def _patiently(call: Callable[[], Answer]) -> Answer:
+    """Return the answer to a request that may be repeated, waiting while the broker is not ready."""
+    end_s = time.monotonic() + REQUEST_TIMEOUT_S
+    while True:
+        try:
+            return call()
+        except KafkaException as error:
+            if error.args[0].name() not in PASSING or time.monotonic() >= end_s:
+                raise
+            time.sleep(RETRY_S)
+
+
 def _where(message: Message) -> tuple[str, int, int]:
     topic, partition, offset = message.topic(), message.partition(), message.offset()
     assert topic is not None
@@ -249,5 +273,5 @@ def _key(message: Message) -> bytes | None:
 
 def _raise_unless_passing(error: KafkaError) -> None:
     """Let librdkafka ride out what passes; anything else ends the process."""
-    if error.fatal() or not error.retriable():
+    if error.fatal() or not (error.retriable() or error.name() in PASSING):
         raise KafkaException(error)

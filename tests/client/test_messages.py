@@ -43,7 +43,7 @@ def test_every_form_of_stamp_means_the_same_instant(stamp):
     assert parse_instant(decode_return(message(period_end=stamp)).period_end) == AT_NS
 
 
-@given(st.integers(-(10**15), 10**16))
+@given(st.integers(-9 * 10**15, 9 * 10**15))  # 1684 to 2255
 def test_datetime_keeps_its_microseconds(since_epoch_us):
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=since_epoch_us)
     assert parse_instant(instant_of(moment)) == since_epoch_us * 1000
@@ -87,12 +87,12 @@ def test_optional_fields_arrive():
         ({"revision": 0.5}, r"revision 0\.5"),
         ({"period_end": "2024-05-31"}, "'2024-05-31' is not an RFC 3339 instant"),
         ({"period_end": "2024-05-31T20:00:00"}, "is not an RFC 3339 instant with a zone"),
-        ({"period_end": datetime(2024, 5, 31)}, "has no zone"),  # noqa: DTZ001  # the mistake
-        ({"period_end": 1_717_185_600}, "1717185600 would be in early 1970"),
+        ({"period_end": datetime(2024, 5, 31)}, "it has no zone"),  # noqa: DTZ001  # the mistake
+        ({"period_end": 1_717_185_600}, "period_end 1717185600: that would be in early 1970"),
         ({"period_end": 1_717_185_600_000_000}, "would be in early 1970"),
-        ({"period_end": 10**21}, "beyond the years 1 to 9999"),
-        ({"period_end": True}, "period_end True, expected"),
-        ({"period_end": 1.7e18}, r"period_end 1\.7e\+18, expected"),
+        ({"period_end": 10**21}, "period_end 1000000000000000000000: "),
+        ({"period_end": True}, "period_end True: expected"),
+        ({"period_end": 1.7e18}, r"period_end 1\.7e\+18: expected"),
         ({"capital": -1.0}, r"capital -1\.0"),
         ({"capital": float("inf")}, "capital inf, expected a finite number"),
         ({"currency": "dollar"}, "currency 'dollar'"),

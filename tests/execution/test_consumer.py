@@ -249,7 +249,7 @@ def test_report_that_the_broker_refuses_is_an_error_and_nothing_is_committed(bro
         (held,) = drain(consumer, 1, answer=None)
         with pytest.raises(DeliveryError, match="too large"):
             consumer.ack(held, "filled")
-    assert committed(place, partition) < 0
+    assert committed(place, partition) <= 0  # the command comes again
 
 
 def test_missing_topics_and_brokers_are_named(broker, scope):

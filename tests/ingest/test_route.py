@@ -1,5 +1,6 @@
 """Every arrival ends in a frame, a record or a dead letter; a shard's rows keep their order."""
 
+import itertools
 from collections import Counter
 
 import msgspec
@@ -96,7 +97,7 @@ def test_rows_carry_what_was_sent():
     ]
 
 
-def a_poll(draw_names, partitions=3):
+def a_poll(draw_names):
     offsets = Counter()
     arrivals = []
     for second, (name, partition) in enumerate(draw_names):
@@ -119,7 +120,7 @@ def test_any_split_of_a_poll_gives_the_same_rows_and_dead_letters(arrivals, cuts
     split = router()
     joined, dead = {}, []
     edges = [0, *sorted(min(cut, len(arrivals)) for cut in cuts), len(arrivals)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in itertools.pairwise(edges):
         part = split.route(decode(arrivals[start:stop]))
         for shard, rows in rows_of(part).items():
             joined.setdefault(shard, []).extend(rows)

@@ -82,7 +82,8 @@ def test_ended_and_dead_and_retired_strategies_are_never_released():
     assert not listening(*IN_STEP, ended).anybody_behind()
     assert not listening(*IN_STEP, a_return(2, "c", 1, -1.0)).anybody_behind()
     assert not listening(*IN_STEP, tombstone(9, "strategy/c")).anybody_behind()
-    revived = listening(*IN_STEP, ended, on_registry(9, strategy("c", "p")))
+    revived = listening(*IN_STEP, ended)
+    revived.route(decode([on_registry(9, strategy("c", "p"))]))
     assert revived.anybody_behind()
 
 

@@ -69,8 +69,8 @@ def test_no_point_of_a_fine_grid_is_better(objective, turnover_max):
         turnover_max=turnover_max,
     )
     outcome = solve(problem)
-    step = 0.01
-    ticks = np.arange(0, 101) * step
+    step = 0.02
+    ticks = np.arange(0, 51) * step
     points = [np.array([a, b, c]) for a, b, c in product(ticks, ticks, ticks) if a + b + c < 1.001]
     inside = [w for w in points if not verify(problem, w, 1.0 - float(w.sum()))]
     assert len(inside) > 50

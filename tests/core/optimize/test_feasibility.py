@@ -77,7 +77,7 @@ def test_groups_of_another_kind_are_named_by_their_own_key():
     assert violated_limits(plain(np.eye(3), groups=(pair,))) == ("correlation",)
 
 
-@settings(max_examples=4 * settings.default.max_examples)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(problems())
 def test_infeasible_is_said_exactly_when_scipy_finds_no_point(problem):
     outcome = solve(problem)

@@ -16,7 +16,9 @@ def size_of(problem):
     return variance
 
 
-@pytest.mark.parametrize("batch", range(6))
+@pytest.mark.parametrize(
+    "batch", [0, 1, 2, *(pytest.param(b, marks=pytest.mark.slow) for b in range(3, 12))]
+)
 def test_both_roads_agree_on_random_problems(batch):
     solved = strict = 0
     for seed in range(60 * batch, 60 * (batch + 1)):
@@ -75,8 +77,8 @@ def test_both_roads_give_the_same_prices():
         cov,
         mean,
         weight_max=np.full(6, 0.4),
-        held=np.full(6, 1 / 6),
-        held_cash=0.0,
+        held=np.full(6, 0.95 / 6),
+        held_cash=0.05,  # away from its bound: at a kink a price is not unique
         turnover_max=0.25,
     )
     direct, model = solve(problem), solve(problem, "modelled")

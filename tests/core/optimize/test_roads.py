@@ -11,7 +11,7 @@ from streams.core.optimize import Failed, GroupLimit, Solved, solve
 from tests.core.optimize.problems import linear_gap, moments, plain, problems, random_problem
 
 
-@settings(max_examples=4 * settings.default.max_examples)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(problems())
 def test_no_step_inside_the_limits_improves_a_solution(problem):
     outcome = solve(problem)
@@ -38,9 +38,10 @@ def test_the_same_problem_gives_the_same_bits(problem):
         )
 
 
-def test_a_thousand_problems_of_every_kind_have_an_exact_answer_or_none():
+@pytest.mark.parametrize("count", [200, pytest.param(5000, marks=pytest.mark.slow)])
+def test_problems_of_every_kind_have_an_exact_answer_or_none(count):
     solved = 0
-    for seed in range(1000):
+    for seed in range(count):
         problem = random_problem(np.random.default_rng([77, seed]))
         outcome = solve(problem)
         assert not isinstance(outcome, Failed), seed
@@ -48,7 +49,7 @@ def test_a_thousand_problems_of_every_kind_have_an_exact_answer_or_none():
             solved += 1
             assert outcome.exact, seed
             assert outcome.objective_value == problem.objective_value(outcome.weights)
-    assert solved >= 300
+    assert solved >= 0.3 * count
 
 
 @given(st.integers(0, 2**32 - 1))
