@@ -116,7 +116,7 @@ REPORTS: Final = Topic(
     retention_ms=365 * DAY_MS,
     record_bytes_max=1 * MIB,
     writer="execution",
-    readers=("ingest",),
+    readers=("ingest", "execution"),
     summary="what became of each command",
 )
 JOURNAL: Final = Topic(
@@ -141,7 +141,7 @@ DEAD_LETTERS: Final = Topic(
     cleanup="delete",
     retention_ms=90 * DAY_MS,
     record_bytes_max=4 * MIB + 64 * KIB,
-    writer="ingest",
+    writer="ingest, portfolio",
     readers=("cli",),
     summary="refused input: original bytes, with reason and source position as headers",
 )

@@ -14,7 +14,7 @@ def test_nothing_given_is_the_documented_default():
     settings = load_settings({})
     assert settings == Settings()
     assert (settings.ingest.poll_rows, settings.ingest.allowance_bars) == (10_000, 2)
-    assert (settings.engine.shards, settings.engine.nudges_max) == (12, 3)
+    assert (settings.engine.shards, settings.engine.nudge_after_ms) == (12, 5_000)
 
 
 def test_environment_wins_over_file_and_file_over_default(tmp_path):

@@ -198,6 +198,8 @@ class ReturnPublisher:
         found: set[str] = set()
         end_s = time.monotonic() + REGISTRY_TIMEOUT_S
         try:
+            told = consumer.list_topics(self._registry, timeout=REGISTRY_TIMEOUT_S)
+            _raise_if(told.topics[self._registry].error)
             consumer.assign([TopicPartition(self._registry, 0, 0)])
             while time.monotonic() < end_s:
                 for message in consumer.consume(1_000, timeout=0.2):
@@ -220,6 +222,11 @@ def _at_end(message: Message) -> bool:
     if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's public name
         return True
     raise KafkaException(error)
+
+
+def _raise_if(error: KafkaError | None) -> None:
+    if error is not None:
+        raise KafkaException(error)
 
 
 def _text(key: object) -> str:

@@ -61,13 +61,20 @@ class _Share:
         return cls(np.full(columns, np.nan), np.full(columns, NEVER_NS, dtype=np.int64))
 
     def rows_of(self, column: int) -> list[Part]:
-        """Return the column's rows, as a list that changes the share."""
-        if column not in self.parts:
-            known = not np.isnan(self.values[column])
-            self.parts[column] = (
-                [Part(int(self.stamps_ns[column]), 0, float(self.values[column]))] if known else []
-            )
-        return self.parts[column]
+        """Return the column's rows, by stamp; the list is the caller's."""
+        if column in self.parts:
+            return list(self.parts[column])
+        known = self.stamps_ns[column] != NEVER_NS
+        return [Part(int(self.stamps_ns[column]), 0, float(self.values[column]))] if known else []
+
+    def set_rows(self, column: int, parts: list[Part]) -> None:
+        """Let the column consist of these rows; a lone first row needs no list, however it came."""
+        self.values[column] = compound(parts)
+        self.stamps_ns[column] = parts[-1].stamp_ns
+        if len(parts) == 1 and parts[0].revision == 0:
+            self.parts.pop(column, None)
+        else:
+            self.parts[column] = parts
 
 
 def compound(parts: list[Part]) -> float:
@@ -194,8 +201,7 @@ class BarBuilder:
         share = self._share(end_ns)
         parts = share.rows_of(column)
         if _insert(parts, part):
-            share.values[column] = compound(parts)
-            share.stamps_ns[column] = parts[-1].stamp_ns
+            share.set_rows(column, parts)
         self._advance(column, last_bar_end(part.stamp_ns, self.bar))
 
     def _revise(self, column: int, end_ns: int, part: Part) -> Correction | None:
@@ -209,6 +215,7 @@ class BarBuilder:
         old = compound(parts)
         if not _insert(parts, part):
             return None
+        share.parts[column] = parts  # the truth from now on; the bar itself keeps the value it had
         return Correction(int(self.final_ns[column]), end_ns, column, old, compound(parts))
 
     def _advance(self, column: int, through_ns: int) -> None:

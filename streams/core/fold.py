@@ -72,7 +72,7 @@ class Shard:
             case PortfolioRegistered(registration=registration):
                 name = registration.portfolio_id
                 if name not in self.portfolios:
-                    self.portfolios[name] = Portfolio(registration)
+                    self.portfolios[name] = Portfolio(registration, record.source)
                     self.changed.add(name)
                     return []
                 return self._apply_to([name], offset, record)

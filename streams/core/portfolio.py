@@ -40,7 +40,7 @@ URGENT_ACTIONS = ("halt", "reduce", "pause")
 class Portfolio:
     """State of one portfolio, and the one way to change it: records of the journal, in their order."""
 
-    def __init__(self, registration: PortfolioRegistration) -> None:
+    def __init__(self, registration: PortfolioRegistration, source: Position) -> None:
         policy = registration.policy
         self.walk = Walk(
             policy, registration.policy_version, registration.epoch, registration.shard
@@ -50,6 +50,7 @@ class Portfolio:
         self.queue: deque[ClosedBar | Queued] = deque()
         self.seen: dict[str, int] = {}  # "topic/partition" -> first source offset not yet seen
         self._columns: dict[str, int] = {}
+        self._is_new(source)
         self._join(_entries(policy))
         self.walk.set_members(self.members)
 

@@ -300,14 +300,9 @@ class RebalanceConsumer:
             case Duplicate():
                 return None
             case Conflict():
-                self._alarm(
-                    "command_conflict",
-                    partition,
-                    offset,
-                    command_id=command.command_id,
-                    known_digest=outcome.known,
-                    found_digest=outcome.found,
-                )
+                digests = {"known_digest": outcome.known, "found_digest": outcome.found}
+                told = {"command_id": command.command_id, **digests}
+                self._alarm("command_conflict", partition, offset, **told)
                 return None
             case Fenced() | Expired():
                 self._refuse(command, outcome, partition, offset)

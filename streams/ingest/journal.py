@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.codec import encode_record
 from schemas.journal import Record
@@ -97,6 +97,9 @@ class JournalWriter:
                 self._producer.poll(QUEUE_WAIT_S)
                 waited_s += QUEUE_WAIT_S
                 continue
+            except KafkaException as error:
+                message = f"a record to {topic}/{partition} is refused: {error.args[0].str()}"
+                raise DeliveryError(message) from error
             self._unsettled += 1
             return
 

@@ -30,6 +30,8 @@ RETRY_S: Final = 0.2
 PASSING: Final = frozenset(
     {
         "COORDINATOR_LOAD_IN_PROGRESS",
+        "LEADER_NOT_AVAILABLE",
+        "NOT_LEADER_FOR_PARTITION",
         "COORDINATOR_NOT_AVAILABLE",
         "NOT_COORDINATOR",
         "_WAIT_COORD",
@@ -64,6 +66,7 @@ class Source:
         self.goal: dict[Place, int] = {}
         self.joined = False
         self._committed: dict[Place, int] = {}
+        self._failure: Exception | None = None
         self._consumer.subscribe(
             list(self._names),
             on_assign=self._on_assign,
@@ -91,11 +94,11 @@ class Source:
     def take(self, records_max: int, wait_s: float) -> list[Arrival]:
         """Return what has come, at most ``records_max``; wait at most ``wait_s`` for the first."""
         first = self._consumer.poll(wait_s)
-        if first is None:
-            return []
-        messages = [first]
-        if records_max > 1:
+        messages = [] if first is None else [first]
+        if messages and records_max > 1:
             messages += self._consumer.consume(records_max - 1, timeout=0)
+        if self._failure is not None:
+            raise self._failure
         arrivals = []
         for message in messages:
             error = message.error()
@@ -137,7 +140,9 @@ class Source:
     def ends_of_returns(self) -> dict[Place, int]:
         """Ask the broker where the partitions of the returns end now."""
         return {
-            (topic, partition): self._bounds(topic, partition)[1]
+            (topic, partition): _bounds_of(
+                self._consumer, TopicPartition(self._scope + topic, partition)
+            )[1]
             for topic, partition in self.positions
             if topic == RETURNS.name
         }
@@ -153,14 +158,22 @@ class Source:
         self._consumer.close()
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if not partitions:
-            self.positions, self.goal, self._committed, self.joined = {}, {}, {}, True
-            return
-        committed = _patiently(lambda: consumer.committed(partitions, timeout=REQUEST_TIMEOUT_S))
+        # An error that leaves a callback loses its type on the way through librdkafka.
+        try:
+            self._assign(consumer, partitions)
+        except (KafkaException, DeliveryError) as error:
+            self._failure = error
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.positions, self.goal, self._committed = {}, {}, {}
+        committed = (
+            _patiently(lambda: consumer.committed(partitions, timeout=REQUEST_TIMEOUT_S))
+            if partitions
+            else []
+        )
         for place in committed:
             name = self._names[place.topic]
-            low, high = self._bounds(name, place.partition)
+            low, high = _bounds_of(consumer, place)
             if 0 <= place.offset < low:
                 self._log.error(
                     "source_lost_by_retention",
@@ -174,7 +187,7 @@ class Source:
             self._committed[name, place.partition] = max(place.offset, 0)
         consumer.assign(
             [
-                TopicPartition(self._scope + name, partition, offset or OFFSET_BEGINNING)
+                TopicPartition(self._scope + name, partition, offset)
                 for (name, partition), offset in self.positions.items()
             ]
         )
@@ -186,10 +199,6 @@ class Source:
         # next owner reads again: its positions go here.
         self.positions, self.goal, self._committed, self.joined = {}, {}, {}, False
         self._log.info("revoked", partitions=len(partitions))
-
-    def _bounds(self, name: str, partition: int) -> tuple[int, int]:
-        place = TopicPartition(self._scope + name, partition)
-        return self._consumer.get_watermark_offsets(place, timeout=REQUEST_TIMEOUT_S)
 
 
 class RegistryReader:
@@ -227,7 +236,7 @@ class RegistryReader:
         DeliveryError
             When the end is not reached in time.
         """
-        _, end = self._consumer.get_watermark_offsets(self._place, timeout=REQUEST_TIMEOUT_S)
+        _, end = _bounds_of(self._consumer, self._place)
         arrivals: list[Arrival] = []
         waited_s = 0.0
         while self.position < end:
@@ -246,7 +255,7 @@ class RegistryReader:
 
 
 def _patiently(call: Callable[[], Answer]) -> Answer:
-    """Return the answer to a request that may be repeated, waiting while the broker is not ready."""
+    """Return the answer to a request that may be repeated, while the broker gets ready."""
     end_s = time.monotonic() + REQUEST_TIMEOUT_S
     while True:
         try:
@@ -255,6 +264,11 @@ def _patiently(call: Callable[[], Answer]) -> Answer:
             if error.args[0].name() not in PASSING or time.monotonic() >= end_s:
                 raise
             time.sleep(RETRY_S)
+
+
+def _bounds_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """Ask the broker for the first offset of a partition, and for its end."""
+    return _patiently(lambda: consumer.get_watermark_offsets(place, timeout=REQUEST_TIMEOUT_S))
 
 
 def _where(message: Message) -> tuple[str, int, int]:

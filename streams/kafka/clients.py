@@ -86,8 +86,8 @@ def reader_config(bootstrap: str, *, client_id: str) -> ClientConfig:
 
 
 def admin_config(bootstrap: str, *, client_id: str = "apse-admin") -> ClientConfig:
-    """Return the settings of the administration client."""
-    return {"bootstrap.servers": bootstrap, "client.id": client_id, "log_level": LOG_LEVEL}
+    """Return the settings of the administration client; its errors are raised, not printed."""
+    return {"bootstrap.servers": bootstrap, "client.id": client_id, "log_level": 0}
 
 
 def _reader_config(bootstrap: str, *, client_id: str) -> ClientConfig:

@@ -1,5 +1,7 @@
 """Laws of the fold: what must not matter does not, bit for bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -109,7 +111,9 @@ def test_appending_the_same_frames_again_changes_nothing(seed):
 @given(SEEDS, st.permutations(NAMES))
 def test_the_order_of_strategies_in_the_policy_does_not_matter(seed, order):
     rows = in_time_order(ragged(seed, NAMES, BARS))
-    families = {name: entry.family for name, entry in World(policy_for(NAMES)).portfolio.members.items()}
+    families = {
+        name: entry.family for name, entry in World(policy_for(NAMES)).portfolio.members.items()
+    }
     listed = [{"id": name, "family": families[name]} for name in order]
     assert canonical(play(rows).outputs) == canonical(play(rows, strategies=listed).outputs)
 
@@ -119,8 +123,6 @@ def test_renaming_strategies_only_permutes_the_weights(seed, order):
     rows = ragged(seed, NAMES, BARS)
     straight = play(in_time_order(rows), objective={"type": "inverse_volatility"})
     renamed = {NAMES[i]: NAMES[j] for i, j in enumerate(order)}
-    from dataclasses import replace
-
     other = {renamed[n]: [replace(r, name=renamed[n]) for r in own] for n, own in rows.items()}
     families = {name: entry.family for name, entry in straight.portfolio.members.items()}
     listed = [{"id": renamed[name], "family": families[name]} for name in NAMES]
@@ -130,15 +132,20 @@ def test_renaming_strategies_only_permutes_the_weights(seed, order):
     for command, permuted in zip(ours, theirs, strict=True):
         for name, weight in command.target_weights.items():
             # sums over another order of columns round differently; weights are multiples of 1e-10
-            assert permuted.target_weights.get(renamed[name], 0.0) == pytest.approx(weight, abs=2e-9)
+            assert permuted.target_weights.get(renamed[name], 0.0) == pytest.approx(
+                weight, abs=2e-9
+            )
 
 
 def test_the_laws_are_not_empty():
-    world = play(in_time_order(ragged(1, NAMES, BARS)))
-    decisions = of_topic(world.outputs, DECISIONS.name)
+    worlds = [
+        play(in_time_order(ragged(seed, NAMES, BARS)), (9,), estimation__min_bars=8)
+        for seed in range(4)
+    ]
+    decisions = [d for world in worlds for d in of_topic(world.outputs, DECISIONS.name)]
     assert {d.outcome for d in decisions} == {"accepted", "declined"}
     assert {d.trigger.kind for d in decisions} == {"schedule", "drift"}
-    assert len(of_topic(world.outputs, STATE.name)) == BARS
+    assert all(len(of_topic(world.outputs, STATE.name)) == BARS for world in worlds)
 
 
 @given(SEEDS)

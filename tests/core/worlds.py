@@ -135,7 +135,9 @@ class World:
         self._lag = lag
         self._waiting: list[tuple[int, OptimizeRequest]] = []
         self._offset = 0
-        registration = PortfolioRegistration(portfolio_id=policy.portfolio_id, shard=0, policy=policy)
+        registration = PortfolioRegistration(
+            portfolio_id=policy.portfolio_id, shard=0, policy=policy
+        )
         source = Position(REGISTRY.name, 0, 0)
         self.append(PortfolioRegistered(source=source, registration=registration))
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -130,17 +131,21 @@ def finish(bootstrap, scope, count, *arguments):
 def test_killed_at_any_moment_every_command_is_answered_once(broker, scope, seed):
     rng = np.random.default_rng(100 + seed)
     make_topics(broker.bootstrap, scope)
-    commands = mixed_commands(rng, versions=60)
-    send_commands(broker.bootstrap, scope, commands)
+    commands = mixed_commands(rng, versions=150)
     rejected = ("--reject", "2", "--reject", "30")
-    total = len(expected_reports(commands, ()))
-    for goal in np.sort(rng.integers(1, total, size=4)):
+    portions = np.array_split(np.arange(len(commands)), 6)
+    for portion in portions[:-1]:
+        before = len(read_reports(broker.bootstrap, scope))
+        send_commands(broker.bootstrap, scope, [commands[number] for number in portion])
         paper = start(PAPER, "--bootstrap", broker.bootstrap, "--scope", scope, *rejected)
         try:
-            wait_for_reports(broker.bootstrap, scope, goal, LIFE_S)
+            wait_for_reports(broker.bootstrap, scope, before + 1, LIFE_S)
+            time.sleep(rng.uniform(0.0, 0.2))
         finally:
             os.kill(paper.pid, signal.SIGKILL)
             paper.communicate(timeout=LIFE_S)
+    send_commands(broker.bootstrap, scope, [commands[number] for number in portions[-1]])
+    total = len(expected_reports(commands, ()))
     finish(broker.bootstrap, scope, total, *rejected)
     assert_each_answered_once(read_reports(broker.bootstrap, scope), commands, rejected=(2, 30))
 

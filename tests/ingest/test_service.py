@@ -1,5 +1,6 @@
 """The ingest process on a real broker: nothing lost, nothing stopped, whatever is thrown at it."""
 
+import json
 import os
 import select
 import signal
@@ -81,20 +82,29 @@ class Bench:
             "APSE_KAFKA__BOOTSTRAP": self.bootstrap,
             "APSE_KAFKA__SCOPE": self.scope,
             "APSE_INGEST__INSTANCE": "one",
+            "APSE_LOG__FORMAT": "json",
             **variables,
         }
         worker = subprocess.Popen(
-            [sys.executable, "-m", "tests.ingest.ingest_worker"],
-            stdout=subprocess.PIPE,
+            [sys.executable, "-m", "streams.ingest.service"],
+            stderr=subprocess.PIPE,
             text=True,
             cwd=REPOSITORY,
             env=env,
         )
         self.workers.append(worker)
         if wait:
-            assert select.select([worker.stdout], [], [], WAIT_S)[0]
-            assert worker.stdout.readline() == "ready\n"
+            self.await_ready(worker)
         return worker
+
+    def await_ready(self, worker):
+        for _ in range(100):
+            assert select.select([worker.stderr], [], [], WAIT_S)[0]
+            line = worker.stderr.readline()
+            assert line, "it ended before it was ready"
+            if line.startswith("{") and json.loads(line)["event"] == "ready":
+                return
+        pytest.fail("never ready")
 
     def stop(self, worker):
         worker.send_signal(signal.SIGTERM)
@@ -105,7 +115,7 @@ class Bench:
             if worker.poll() is None:
                 worker.kill()
             worker.wait(WAIT_S)
-            worker.stdout.close()
+            worker.stderr.close()
 
     def read(self, topic, partition=0):
         """All messages of a partition, to its present end."""
@@ -148,6 +158,10 @@ class Bench:
         pytest.fail("not within the time")
 
 
+def source_offset(letter):
+    return int(dict(letter.headers())["apse_source_offset"])
+
+
 def drive(ingest, condition, wait_s=WAIT_S):
     """Turn the loop by hand until something holds."""
     deadline = time.monotonic() + wait_s
@@ -172,18 +186,15 @@ def test_poison_among_returns_is_all_buried_and_stops_nothing(bench):
     bench.send(RETURNS, None, b"nothing")
     bench.flush()
     bench.stop(bench.start())
-    letters = bench.read(DEAD_LETTERS)
+    letters = sorted(bench.read(DEAD_LETTERS), key=source_offset)
     assert [letter.value() for letter in letters] == [*sent, None]
+    assert [source_offset(letter) for letter in letters] == [*range(0, 2_000, 10), 2_000]
     for letter in letters:
         headers = dict(letter.headers())
         assert headers["apse_source_topic"].decode() == RETURNS.name
         assert headers["apse_source_partition"] == b"0"
         assert headers["apse_error_code"]
         assert headers["apse_error_detail"]
-    assert [int(dict(x.headers())["apse_source_offset"]) for x in letters] == [
-        *range(0, 2_000, 10),
-        2_000,
-    ]
     codes = {dict(letter.headers())["apse_error_code"] for letter in letters}
     assert {b"empty", b"malformed", b"invalid", b"bad_period_end", b"unknown_strategy"} <= codes
     assert max(len(letter.value() or b"") for letter in letters) > 2_000_000
@@ -334,12 +345,19 @@ def test_record_that_the_broker_refuses_is_an_error(bench):
     release = Release(strategy_id="s0", through_ns=1)
     writer.append(SHARD, release)
     writer.settle()
-    writer.append(99, release)  # no such partition
-    with pytest.raises(DeliveryError):
-        writer.settle()
+    with pytest.raises(DeliveryError, match=r"journal\.v1/99 is refused"):
+        writer.append(99, release)  # no such partition
 
 
 def test_topics_that_are_not_those_of_the_table_are_refused(bench):
     settings = Settings(kafka=KafkaSettings(bootstrap=bench.bootstrap, scope="absent-"))
     with pytest.raises(ConfigError, match=r"absent-portfolio\.journal\.v1 has 0 partitions"):
         Ingest(settings)
+
+
+def test_process_that_cannot_work_says_why_and_exits_with_1(bench):
+    worker = bench.start(wait=False, APSE_KAFKA__SCOPE="absent-")
+    assert worker.wait(WAIT_S) == 1
+    last = json.loads(worker.stderr.read().splitlines()[-1])
+    assert last["event"] == "ingest_failed"
+    assert "absent-portfolio.journal.v1" in json.dumps(last)

@@ -145,11 +145,10 @@ def _wrong(problem: Problem, outer: Quadratic, point: Point) -> str:
 
 
 def _finish(inner: Quadratic, standard: Standard, answer: Answer) -> tuple[Point, bool]:
-    rough = _rough(inner, standard, answer)
     exact = polish(inner, _guess(inner, standard, answer))
-    if exact is None:
-        return rough, False
-    return exact, True
+    if exact is not None:
+        return exact, True
+    return _rough(inner, standard, answer), False
 
 
 def _rough(inner: Quadratic, standard: Standard, answer: Answer) -> Point:

@@ -43,12 +43,9 @@ def violated_limits(problem: Problem) -> tuple[str, ...] | None:
     keys = [] if problem.turnover_max is None else ["turnover_max"]
     keys += dict.fromkeys(group.kind for group in problem.groups)
     keys += ["weight_max", "weight_min", "cash"]
-    for size in range(1, len(keys) + 1):
-        for subset in combinations(keys, size):
-            if _shortfall(problem, subset) <= SHORTFALL_MAX:
-                return subset
-    message = "with every limit relaxed a portfolio always exists"
-    raise AssertionError(message)
+    subsets = (subset for size in range(1, len(keys) + 1) for subset in combinations(keys, size))
+    # There is one: with every limit relaxed a portfolio always exists.
+    return next(subset for subset in subsets if _shortfall(problem, subset) <= SHORTFALL_MAX)
 
 
 def _shortfall(problem: Problem, relaxed: tuple[str, ...]) -> float:

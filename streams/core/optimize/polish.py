@@ -101,14 +101,14 @@ def _revise(
     state, bought = guess.state.copy(), guess.bought.copy()
     side, turnover = guess.row_side.copy(), guess.turnover
     _revise_legs(quadratic, guess, slopes, grain)
-    moved = not np.array_equal(state, guess.state)
+    moved = bool((state != guess.state).any())
     if single and moved:
         _first_only((state, bought), guess)
         return True
     largest = float(grain.max())
     _revise_rows(quadratic, guess, largest)
     _revise_turnover(quadratic, guess, largest)
-    return moved or turnover != guess.turnover or not np.array_equal(side, guess.row_side)
+    return moved or turnover != guess.turnover or bool((side != guess.row_side).any())
 
 
 def _point(quadratic: Quadratic, guess: Guess) -> Point:
@@ -131,7 +131,7 @@ def _newton(quadratic: Quadratic, guess: Guess) -> bool:
     slopes = matrix[:, free]
     gradient = quadratic.hessian[free] @ guess.legs + quadratic.gradient[free]
     left = np.concatenate([-(gradient + prices @ slopes), target - matrix @ guess.legs])
-    step = _solve(quadratic.hessian[np.ix_(free, free)], slopes, left)
+    step = _solve(quadratic.hessian[free][:, free], slopes, left)
     if not np.isfinite(step).all():
         return False
     count = int(free.sum())

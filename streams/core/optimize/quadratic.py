@@ -253,7 +253,7 @@ def _restrict(outer: Quadratic, free: BoolArray, fixed: FloatArray) -> Quadratic
     shift = outer.rows @ fixed
     bought = float(np.maximum(fixed - outer.held, 0.0)[~free].sum())
     return Quadratic(
-        hessian=np.asfortranarray(outer.hessian[np.ix_(free, free)]),
+        hessian=np.asfortranarray(outer.hessian[free][:, free]),
         gradient=outer.gradient[free] + outer.hessian[free] @ fixed,
         lower=outer.lower[free],
         upper=outer.upper[free],

@@ -26,6 +26,7 @@ def group(minimum, maximum, *flags):
         ({"weight_max": np.full(3, 0.25)}, ("weight_max",)),
         ({"weight_min": np.full(3, 0.5)}, ("weight_min",)),
         ({"groups": (group(0.0, 0.4, 1, 1, 1),)}, ("families",)),
+        ({"groups": (group(1.5, np.inf, 1, 1, 0),)}, ("families",)),
         # The minimum or the cap alone would do: turnover and families come before bounds.
         ({"groups": (group(0.5, 1.0, 1, 0, 0),), "weight_max": np.full(3, 0.4)}, ("families",)),
         (

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from streams.core.optimize import GroupLimit
+from streams.core.optimize import GroupLimit, solve
+from streams.core.optimize import polish as steps
 from streams.core.optimize.polish import FREE, LOWER, UPPER, Guess, polish
 from streams.core.optimize.quadratic import quadratic_of
 from streams.core.optimize.standard import always_bought
@@ -110,3 +111,23 @@ def test_a_start_that_is_not_a_number_is_given_up():
     start = guess(quadratic, [FREE] * 3 + [LOWER])
     start.legs[0] = np.nan
     assert polish(quadratic, start) is None
+
+
+@pytest.mark.parametrize("seed", [87, 278])
+def test_corrections_that_cycle_are_made_one_at_a_time(seed, monkeypatch):
+    _, cov = moments(np.random.default_rng(seed), 12, bars=16)
+    problem = plain(cov, weight_min=np.full(12, -0.2), weight_max=np.full(12, 0.4), long_only=False)
+    quadratic, _ = quadratic_of(problem)
+    start = [FREE] * 12 + [LOWER]
+    point = polish(quadratic, guess(quadratic, start))
+    assert point is not None
+    assert np.allclose(point.legs[:-1], solve(problem).weights, rtol=0, atol=1e-12)
+    # All at a time, these two go round for ever.
+    monkeypatch.setattr(steps, "_ROUNDS_TOGETHER", steps._ROUNDS_MAX)
+    assert polish(quadratic, guess(quadratic, start)) is None
+
+
+def test_a_system_that_stays_singular_gives_no_step():
+    ridge = steps._RIDGE
+    step = steps._solve(np.array([[-ridge]]), np.zeros((0, 1)), np.ones(1))
+    assert np.isinf(step).all()
