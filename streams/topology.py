@@ -1,7 +1,7 @@
-"""The map of the system on one screen: the stages in the order of the data, what each reads and writes, and its pure function.
+"""The map of the system on one screen: stages in the order of the data, and their pure functions.
 
-A test holds it true: every topic of the table has the writer and readers named here, every stage's code is where this says, and no
-stage reads what nobody writes.
+A test holds it true: each topic of the table has the writers and readers named here, and the code
+of each stage is where this says.
 """
 
 from typing import Final
@@ -28,13 +28,13 @@ from schemas.topics import (
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """One stage. ``step`` is its pure function, ``shell`` the module that runs it; both as ``module:name``."""
+    """One stage. ``step`` is its pure function, ``runner`` its shell; both as ``module:name``."""
 
     name: str
     reads: tuple[Topic, ...]
     writes: tuple[Topic, ...]
     step: str
-    shell: str
+    runner: str
 
 
 STAGES: Final = (
@@ -43,7 +43,7 @@ STAGES: Final = (
         reads=(RETURNS, REGISTRY, CONTROL, RISK, REPORTS),
         writes=(JOURNAL, DEAD_LETTERS),
         step="streams.ingest.route:Router.route",
-        shell="streams.ingest.service:run",
+        runner="streams.ingest.service:run",
     ),
     Stage(
         name="portfolio",
@@ -60,20 +60,20 @@ STAGES: Final = (
             DEAD_LETTERS,
         ),
         step="streams.core.fold:Shard.step",
-        shell="streams.agents.portfolio:build",
+        runner="streams.agents.portfolio:build",
     ),
     Stage(
         name="optimizer",
         reads=(OPTIMIZE,),
         writes=(JOURNAL,),
         step="streams.core.requests:solve_request",
-        shell="streams.agents.optimizer:build",
+        runner="streams.agents.optimizer:build",
     ),
     Stage(
         name="execution",
         reads=(REBALANCE, STATE, REPORTS),
         writes=(REPORTS,),
         step="streams.execution.gate:CommandGate.admit",
-        shell="streams.execution.paper:run",
+        runner="streams.execution.paper:run",
     ),
 )

@@ -21,7 +21,7 @@ def resolve(reference: str) -> object:
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_the_code_of_a_stage_is_where_the_map_says(stage):
     assert callable(resolve(stage.step))
-    assert callable(resolve(stage.shell))
+    assert callable(resolve(stage.runner))
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)

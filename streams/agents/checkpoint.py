@@ -1,14 +1,16 @@
 """Checkpoints on their topic: chunks out, and the newest complete ones back in.
 
-A portfolio has two slots that take turns, so that a write cut short never spoils the checkpoint before it. Chunks are gathered
-by what they belong to, (portfolio, next_offset, checksum); a stale write by a zombie is just another, older, set.
+A portfolio has two slots that take turns, so that a write cut short never spoils the checkpoint
+before it. Chunks are gathered by what they belong to, (portfolio, next_offset, checksum); a stale
+write by a zombie is just another, older, set.
 """
 
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.checkpoint import (
     CHUNK_BYTES_MAX,
@@ -19,20 +21,40 @@ from schemas.checkpoint import (
 from schemas.codec import decode_chunk, decode_position, encode_record
 from streams.core.errors import ApseError
 
-LOAD_TIMEOUT_MS = 30_000
-_SLOTS = 2
+LOAD_TIMEOUT_MS: Final = 30_000
+SLOTS: Final = 2
 
 
 class CheckpointError(ApseError):
     """A shard cannot be resumed; the message says what is missing."""
 
 
+class CheckpointsUnreadError(ApseError):
+    """The checkpoints could not be read this time; another try may do."""
+
+
+class Image(NamedTuple):
+    """A portfolio's state with every record before ``next_offset`` applied, and its slot."""
+
+    next_offset: int
+    data: bytes
+    slot: int
+
+
+class Mark(NamedTuple):
+    """What is remembered of a checkpoint that was written or read."""
+
+    next_offset: int
+    checksum: int
+    slot: int
+
+
 @dataclass(slots=True)
 class Found:
-    """What the checkpoint topic holds of one shard: its position, and complete images by portfolio."""
+    """What the checkpoint topic holds of one shard: its position, complete images by portfolio."""
 
     position: ShardPosition | None = None
-    images: dict[str, tuple[int, bytes]] = field(default_factory=dict)  # id -> (next_offset, image)
+    images: dict[str, Image] = field(default_factory=dict)
 
 
 def portfolio_key(shard: int, portfolio_id: str, slot: int, chunk: int) -> bytes:
@@ -45,36 +67,40 @@ def position_key(shard: int) -> bytes:
     return f"{shard}/position".encode()
 
 
-def chunks_of(portfolio_id: str, next_offset: int, image: bytes) -> Iterator[PortfolioCheckpoint]:
+def chunks_of(
+    portfolio_id: str, next_offset: int, image: bytes, *, bytes_max: int = CHUNK_BYTES_MAX
+) -> Iterator[PortfolioCheckpoint]:
     """Cut an image into chunks that fit a record."""
-    count = max(1, -(-len(image) // CHUNK_BYTES_MAX))
+    count = max(1, -(-len(image) // bytes_max))
+    checksum = zlib.crc32(image)
     for chunk in range(count):
         yield PortfolioCheckpoint(
             portfolio_id=portfolio_id,
             next_offset=next_offset,
             chunk=chunk,
             chunks=count,
-            checksum=zlib.crc32(image),
-            data=image[chunk * CHUNK_BYTES_MAX : (chunk + 1) * CHUNK_BYTES_MAX],
+            checksum=checksum,
+            data=image[chunk * bytes_max : (chunk + 1) * bytes_max],
         )
 
 
 def records_of(
-    shard: int, portfolio_id: str, next_offset: int, slot: int, image: bytes
+    shard: int, portfolio_id: str, image: Image, *, bytes_max: int = CHUNK_BYTES_MAX
 ) -> list[tuple[bytes, bytes]]:
     """Return the records (key, value) of one portfolio's checkpoint."""
     return [
-        (portfolio_key(shard, portfolio_id, slot % _SLOTS, part.chunk), encode_record(part))
-        for part in chunks_of(portfolio_id, next_offset, image)
+        (portfolio_key(shard, portfolio_id, image.slot, part.chunk), encode_record(part))
+        for part in chunks_of(portfolio_id, image.next_offset, image.data, bytes_max=bytes_max)
     ]
 
 
 class Gatherer:
-    """Collects the records of one shard's checkpoint partition, in any order and with anything missing."""
+    """Collects the records of one shard's checkpoint partition: any order, anything missing."""
 
     def __init__(self) -> None:
         self._position: ShardPosition | None = None
-        self._parts: dict[tuple[str, int, int], dict[int, PortfolioCheckpoint]] = {}
+        self._parts: dict[tuple[str, int, int, int], dict[int, bytes]] = {}
+        self._slots: dict[tuple[str, int, int, int], int] = {}
 
     def add(self, key: bytes, value: bytes) -> None:
         """Take one record in."""
@@ -84,59 +110,76 @@ class Gatherer:
                 self._position = position
             return
         part = decode_chunk(value)
-        group = (part.portfolio_id, part.next_offset, part.checksum)
-        self._parts.setdefault(group, {})[part.chunk] = part
+        group = (part.portfolio_id, part.next_offset, part.checksum, part.chunks)
+        self._parts.setdefault(group, {})[part.chunk] = part.data
+        self._slots[group] = int(key.split(b"/")[-2])
 
     def found(self) -> Found:
         """Return the position, and the newest complete image of each portfolio."""
-        images: dict[str, tuple[int, bytes]] = {}
-        for (portfolio_id, next_offset, checksum), parts in self._parts.items():
-            image = b"".join(parts[chunk].data for chunk in sorted(parts))
-            complete = (
-                len(parts) == next(iter(parts.values())).chunks and zlib.crc32(image) == checksum
-            )
-            if complete and next_offset >= images.get(portfolio_id, (-1, b""))[0]:
-                images[portfolio_id] = (next_offset, image)
+        images: dict[str, Image] = {}
+        for group, parts in self._parts.items():
+            portfolio_id, next_offset, checksum, chunks = group
+            newest = images.get(portfolio_id)
+            if len(parts) < chunks or (newest is not None and newest.next_offset > next_offset):
+                continue
+            data = b"".join(parts[chunk] for chunk in range(chunks))
+            if zlib.crc32(data) == checksum:
+                images[portfolio_id] = Image(next_offset, data, self._slots[group])
         return Found(self._position, images)
+
+
+class Restored(NamedTuple):
+    """A portfolio's image, and the first offset of the journal that it has not applied."""
+
+    applied_from: int
+    image: Image
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Where a shard's fold begins, and each portfolio's image with the first offset not applied to it."""
+    """Where a shard's fold begins, and what its portfolios begin with."""
 
     next_offset: int
-    portfolios: dict[str, tuple[int, bytes]]
+    portfolios: dict[str, Restored]
 
 
 def plan(shard: int, found: Found) -> Resume:
-    """Return where to resume: at the position, or earlier where a portfolio's checkpoint is older than it expects.
+    """Return where to resume: at the position, or earlier where a checkpoint is older than it says.
 
     Raises
     ------
     CheckpointError
-        When a portfolio the position names has no complete checkpoint at all.
+        When a portfolio that the position names has no complete checkpoint at all.
     """
     if found.position is None:
         return Resume(0, {})
-    portfolios: dict[str, tuple[int, bytes]] = {}
+    portfolios: dict[str, Restored] = {}
     start = found.position.next_offset
     for expected in found.position.portfolios:
-        if expected.portfolio_id not in found.images:
+        image = found.images.get(expected.portfolio_id)
+        if image is None:
             message = f"shard {shard}: no complete checkpoint of portfolio {expected.portfolio_id}"
             raise CheckpointError(message)
-        next_offset, image = found.images[expected.portfolio_id]
-        if (
-            next_offset >= expected.next_offset
-        ):  # nothing concerned it between its checkpoint and the position
-            next_offset = max(next_offset, found.position.next_offset)
-        start = min(start, next_offset)
-        portfolios[expected.portfolio_id] = (next_offset, image)
+        applied_from = image.next_offset
+        if applied_from >= expected.next_offset:
+            # nothing concerned it between its checkpoint and the position
+            applied_from = max(applied_from, found.position.next_offset)
+        start = min(start, applied_from)
+        portfolios[expected.portfolio_id] = Restored(applied_from, image)
     return Resume(start, portfolios)
 
 
-def position_of(shard: int, next_offset: int, written: dict[str, tuple[int, int]]) -> bytes:
-    """Return the position record; ``written`` holds each portfolio's (next_offset, checksum)."""
-    expected = tuple(ExpectedCheckpoint(name, *what) for name, what in sorted(written.items()))
+def mark_of(image: Image) -> Mark:
+    """Return what is remembered of an image."""
+    return Mark(image.next_offset, zlib.crc32(image.data), image.slot)
+
+
+def position_of(shard: int, next_offset: int, written: dict[str, Mark]) -> bytes:
+    """Return the position record; ``written`` holds each portfolio's newest checkpoint."""
+    expected = tuple(
+        ExpectedCheckpoint(name, mark.next_offset, mark.checksum)
+        for name, mark in sorted(written.items())
+    )
     return encode_record(
         ShardPosition(shard=shard, next_offset=next_offset, portfolios=expected, shard_state=b"")
     )
@@ -149,8 +192,10 @@ def read_checkpoints(
 
     Raises
     ------
-    CheckpointError
+    CheckpointsUnreadError
         When an end is not reached in time.
+    KafkaException
+        When the broker answers with an error.
     """
     gathered = {shard: Gatherer() for shard in shards}
     behind = set(shards)
@@ -159,11 +204,18 @@ def read_checkpoints(
         if not behind:
             break
         for message in reader.consume(1000, timeout=0.1):
-            if message.error():
-                behind.discard(message.partition())
-            elif message.value() is not None:
-                gathered[message.partition()].add(message.key() or b"", message.value())
+            shard = message.partition()
+            assert shard is not None
+            error = message.error()
+            value = message.value()
+            if error is None:
+                if value is not None:  # a tombstone is nobody's; none is written
+                    gathered[shard].add(message.key() or b"", value)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # the client's own name
+                behind.discard(shard)
+            elif not error.retriable():
+                raise KafkaException(error)
     if behind:
         reason = f"checkpoints of shards {sorted(behind)} could not be read within {timeout_ms} ms"
-        raise CheckpointError(reason)
+        raise CheckpointsUnreadError(reason)
     return {shard: gatherer.found() for shard, gatherer in gathered.items()}

@@ -1,38 +1,53 @@
-"""The shards one process owns: records applied, outputs sent, checkpoints written, silent optimizers nudged.
+"""The shards one process owns: records applied, outputs sent, checkpoints written, nudges.
 
-A checkpoint is taken of a state, and written only after every output up to it was acknowledged by the broker; the position of
-the shard comes last. Any delivery error ends the process. Called by one thread; acknowledgements come on another.
+A checkpoint is taken of a state, and written only after every output up to it was acknowledged by
+the broker; the position of the shard comes last. Any delivery error ends the process. Called by one
+thread; acknowledgements come on another.
 """
 
 import threading
 import time
-import zlib
 from dataclasses import dataclass, field
+from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from schemas.codec import decode_record, encode_record
+from schemas.codec import encode_record
 from schemas.journal import Nudge
 from schemas.topics import CHECKPOINTS, DEAD_LETTERS, JOURNAL
 from streams.agents.checkpoint import (
     LOAD_TIMEOUT_MS,
+    SLOTS,
     CheckpointError,
+    CheckpointsUnreadError,
+    Image,
+    Mark,
     Resume,
+    mark_of,
     plan,
     position_key,
     position_of,
     read_checkpoints,
     records_of,
 )
-from streams.agents.crash import EXIT_DELIVERY, EXIT_GAP, EXIT_REFUSED, EXIT_STALL, leave
+from streams.agents.crash import (
+    EXIT_DELIVERY,
+    EXIT_GAP,
+    EXIT_REFUSED,
+    EXIT_STALL,
+    crash_point,
+    leave,
+)
+from streams.agents.records import read_record
 from streams.core.fold import Shard
 from streams.core.outputs import Output, encode_output
 from streams.kafka.clients import producer_config, reader_config
 from streams.observe.log import get_logger
 from streams.settings import Settings
 
-STALL_MS = 20_000  # longer than a session and a rebalance together
-WATERMARK_TIMEOUT_S = 10.0
+STALL_MS: Final = 20_000  # longer than a session and a rebalance together
+WATERMARK_TIMEOUT_S: Final = 10.0
+ANY_PARTITION: Final = -1  # the client chooses, by key
 
 log = get_logger("shards")
 
@@ -46,13 +61,10 @@ class Unacknowledged:
 
 @dataclass(slots=True)
 class Owned:
-    """One shard in this process. ``image`` is a checkpoint that waits until ``closed`` is down to 0."""
+    """One shard in this process; ``image`` is a checkpoint that waits until ``closed`` is 0."""
 
     shard: Shard
-    written: dict[str, tuple[int, int]] = field(
-        default_factory=dict
-    )  # id -> (next_offset, checksum)
-    turns: int = 0
+    written: dict[str, Mark] = field(default_factory=dict)  # newest checkpoint of each portfolio
     open: Unacknowledged = field(default_factory=Unacknowledged)
     closed: Unacknowledged = field(default_factory=Unacknowledged)
     image: list[tuple[bytes, bytes]] | None = None
@@ -83,11 +95,17 @@ class Shards:
     # ------------------------------------------------------------------ assignment
 
     def missing(self, assigned: set[int]) -> set[int]:
-        """Drop what is no longer assigned; return what has to be loaded. A shard that stays keeps its state."""
+        """Drop what is no longer assigned; return what has to be loaded.
+
+        A shard that stays keeps its state: whatever others did meanwhile, it is still a fold. It is
+        written again, for a worker that was frozen may have put an older checkpoint on top.
+        """
         for shard in set(self.owned) - assigned:
             del self.owned[shard]
         for owned in self.owned.values():
             owned.moved_s = time.monotonic()
+            owned.shard.changed.update(owned.shard.portfolios)
+            owned.written_offset = 0
         return assigned - set(self.owned)
 
     def load(self, shards: set[int]) -> dict[int, Owned]:
@@ -107,7 +125,7 @@ class Shards:
                 loaded[number] = _restored(number, resume)
         except CheckpointError as error:
             leave(EXIT_REFUSED, str(error))
-        except KafkaException as error:
+        except (CheckpointsUnreadError, KafkaException) as error:
             leave(EXIT_STALL, f"checkpoints could not be read: {error}")
         finally:
             reader.close()
@@ -124,34 +142,40 @@ class Shards:
         low, high = reader.get_watermark_offsets(place, timeout=WATERMARK_TIMEOUT_S)
         if not low <= resume.next_offset <= high:
             message = (
-                f"shard {number}: the checkpoint resumes at journal offset {resume.next_offset}, but the journal "
-                f"holds {low} to {high}; restore the journal, or start a new scope and publish the returns again"
+                f"shard {number}: the checkpoint resumes at journal offset {resume.next_offset},"
+                f" but the journal holds {low} to {high}; restore the journal, or start a new scope"
+                " and publish the returns again"
             )
             raise CheckpointError(message)
 
     # ------------------------------------------------------------------ records
 
     def apply(self, number: int, offset: int, value: bytes | None) -> None:
-        """Take one record of the journal: skip what is applied, leave on a gap, else fold it and send what it emits."""
+        """Take one record of the journal: fold it and send what it emits.
+
+        What is applied already is skipped, a gap ends the process, and bytes that are no journal
+        record go to the dead letters: whoever folds this journal passes them over the same way.
+        """
         owned = self.owned.get(number)
         if owned is None or offset < owned.shard.next_offset:
             return
         if offset > owned.shard.next_offset:
-            leave(
-                EXIT_GAP, f"shard {number}: expected offset {owned.shard.next_offset}, got {offset}"
-            )
+            expected = owned.shard.next_offset
+            leave(EXIT_GAP, f"shard {number}: expected offset {expected}, got {offset}")
         owned.moved_s = time.monotonic()
         try:
-            record = decode_record(value or b"")
-        except (
-            ValueError
-        ) as error:  # not ours: whoever folds this journal passes it over the same way
-            self._bury(owned, number, offset, value, str(error))
+            record = read_record(value or b"")
+        except ValueError as error:
+            self._bury(owned, offset, value, str(error))
             return
-        for output in owned.shard.step([(offset, record)]):
+        outputs = owned.shard.step([(offset, record)])
+        if outputs:
+            crash_point("after_fold")
+        for output in outputs:
             self._publish(owned, output)
 
-    def _bury(self, owned: Owned, number: int, offset: int, value: bytes | None, why: str) -> None:
+    def _bury(self, owned: Owned, offset: int, value: bytes | None, why: str) -> None:
+        number = owned.shard.shard
         log.error("journal_record_refused", shard=number, offset=offset, error=why)
         owned.shard.skip(offset)
         headers = [
@@ -180,17 +204,13 @@ class Shards:
         """Write the checkpoints whose outputs are acknowledged, take new ones when it is time, nudge."""
         for owned in self.owned.values():
             if owned.image is not None and owned.closed.count == 0:
-                for key, value in owned.image:
-                    self._send(
-                        CHECKPOINTS.name, key, value, Unacknowledged(), partition=owned.shard.shard
-                    )
+                self._write(owned.shard.shard, owned.image)
                 owned.image = None
             self._nudge(owned)
-        if (
-            time.monotonic() - self._taken_s
-        ) * 1_000 < self._settings.engine.checkpoint_interval_ms:
+        now_s = time.monotonic()
+        if (now_s - self._taken_s) * 1_000 < self._settings.engine.checkpoint_interval_ms:
             return
-        self._taken_s = time.monotonic()
+        self._taken_s = now_s
         for owned in self.owned.values():
             if owned.image is None and owned.shard.next_offset > owned.written_offset:
                 self._take(owned)
@@ -201,30 +221,40 @@ class Shards:
         if owned is None or end_offset is None or end_offset <= owned.shard.next_offset:
             return
         if (time.monotonic() - owned.moved_s) * 1_000 > STALL_MS:
-            leave(
-                EXIT_STALL,
-                f"shard {number}: {owned.shard.next_offset} of {end_offset} stands still",
-            )
+            place = f"{owned.shard.next_offset} of {end_offset}"
+            leave(EXIT_STALL, f"shard {number}: {place} stands still")
 
     def _take(self, owned: Owned) -> None:
         """Take the checkpoint of every changed portfolio and, last, of the shard's position."""
         shard = owned.shard
         records = []
-        owned.turns += 1
         for name in sorted(shard.changed):
-            image = shard.image_of(name)
-            records += records_of(shard.shard, name, shard.next_offset, owned.turns, image)
-            owned.written[name] = (shard.next_offset, zlib.crc32(image))
+            # restored from a checkpoint that is ahead of the shard, it has applied more
+            applied_to = max(shard.next_offset, shard.applied_from.get(name, 0))
+            before = owned.written.get(name)
+            slot = 0 if before is None else (before.slot + 1) % SLOTS
+            image = Image(applied_to, shard.image_of(name), slot)
+            records += records_of(shard.shard, name, image)
+            owned.written[name] = mark_of(image)
         shard.changed.clear()
-        records.append(
-            (position_key(shard.shard), position_of(shard.shard, shard.next_offset, owned.written))
-        )
-        owned.image = records
+        position = position_of(shard.shard, shard.next_offset, owned.written)
+        owned.image = [*records, (position_key(shard.shard), position)]
         owned.written_offset = shard.next_offset
         owned.closed, owned.open = owned.open, Unacknowledged()
 
+    def _write(self, number: int, records: list[tuple[bytes, bytes]]) -> None:
+        """Send the records of a checkpoint; the partition keeps their order."""
+        untold = Unacknowledged()  # one that fails ends the process, and nothing else waits for it
+        for place, (key, value) in enumerate(records):
+            if place == len(records) - 1:
+                crash_point("before_position", self._producer.flush)
+            elif place > 0:
+                crash_point("between_checkpoint_chunks", self._producer.flush)
+            self._send(CHECKPOINTS.name, key, value, untold, partition=number)
+        crash_point("after_position", self._producer.flush)
+
     def _nudge(self, owned: Owned) -> None:
-        """Append a nudge for a request that has waited too long; the fold decides what it means."""
+        """Append a nudge for each request that waited too long; the fold decides what it means."""
         now_s = time.monotonic()
         for name, portfolio in owned.shard.portfolios.items():
             pending = portfolio.walk.pending
@@ -266,21 +296,22 @@ class Shards:
         def acknowledged(error: object, _: object) -> None:
             if error is not None:
                 leave(EXIT_DELIVERY, f"{topic}: {error}")
+            crash_point("before_output_ack")
             with self._lock:
                 count.count -= 1
+            crash_point("after_output_ack")
 
         with self._lock:
             count.count += 1
-        where = {} if partition is None else {"partition": partition}
         while True:
             try:
                 self._producer.produce(
                     self._scope + topic,
                     value,
                     key,
-                    headers=headers or [],
+                    ANY_PARTITION if partition is None else partition,
+                    headers=list(headers or []),
                     on_delivery=acknowledged,
-                    **where,
                 )
             except BufferError:  # the queue is full: the acker's thread empties it
                 time.sleep(0.001)
@@ -300,8 +331,6 @@ def _restored(number: int, resume: Resume) -> Owned:
     shard.next_offset = resume.next_offset
     owned = Owned(shard, written_offset=resume.next_offset)
     for name, (applied_from, image) in resume.portfolios.items():
-        shard.restore(name, image, applied_from)
-        owned.written[name] = (applied_from, zlib.crc32(image))
-        if applied_from > resume.next_offset:
-            shard.changed.add(name)
+        shard.restore(name, image.data, applied_from)
+        owned.written[name] = mark_of(image)
     return owned

@@ -44,18 +44,6 @@ def register(app: typer.Typer) -> None:
     app.command()(tail)
     app.command()(doctor)
     app.command("explain")(explain)
-    app.command()(halt)
-    app.command()(resume)
-    app.command()(reduce)
-    app.command()(rebalance)
-    app.command()(pause)
-    strategy = typer.Typer(help="Strategies.", no_args_is_help=True)
-    strategy.command("add")(strategy_add)
-    app.add_typer(strategy, name="strategy")
-    dlq = typer.Typer(help="Refused input.", no_args_is_help=True)
-    dlq.command("list")(dlq_list)
-    dlq.command("replay")(dlq_replay)
-    app.add_typer(dlq, name="dlq")
 
 
 def up(
@@ -145,32 +133,6 @@ def topics(
     out.print(table)
 
 
-def strategy_add(
-    strategy_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the strategy.")],
-    family: Annotated[str, typer.Option(help=f"One of {', '.join(FAMILIES)}.")],
-    portfolio: Annotated[
-        list[str], typer.Option("--portfolio", help="Portfolio it joins; may be repeated.")
-    ],
-    account: Annotated[str | None, typer.Option(help="Account it trades in.")] = None,
-    weight_max: Annotated[float | None, typer.Option(help="Its own upper weight.")] = None,
-) -> None:
-    """Register a strategy, or let an ended one start again."""
-    if family not in FAMILIES:
-        fail(f"--family {family!r} is not one of {', '.join(FAMILIES)}", EXIT_INPUT)
-    registration = StrategyRegistration(
-        strategy_id=strategy_id,
-        family=family,
-        portfolios=tuple(portfolio),
-        account_id=account,
-        weight_max=weight_max,
-    )
-    with Sender(reachable_settings().kafka) as sender:
-        sender.strategy(registration)
-    out.print(
-        f"{strategy_id} ({family}) joins {', '.join(portfolio)}", markup=False, highlight=False
-    )
-
-
 def publish(
     path: Annotated[
         Path,
@@ -239,42 +201,6 @@ def tail(
             return
 
 
-def dlq_list(
-    code: Annotated[str | None, typer.Option(help="Only refusals with this code.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Print what was refused, why, and where it stood."""
-    with Reader(reachable_settings().kafka, (DEAD_LETTERS,)) as reader:
-        letters = [_letter(record) for record in reader.to_end()]
-    letters = [letter for letter in letters if code in {None, letter["code"]}]
-    if as_json:
-        print_json(letters)
-        return
-    table = Table("code", "detail", "source", "begins")
-    for letter in letters:
-        table.add_row(letter["code"], letter["detail"], letter["source"], letter["value"][:40])
-    out.print(table)
-    out.print(f"{len(letters)} refused", highlight=False)
-
-
-def dlq_replay(
-    code: Annotated[str | None, typer.Option(help="Only refusals with this code.")] = None,
-) -> None:
-    """Publish refused returns again, as they were, once their cause is mended."""
-    kafka = reachable_settings().kafka
-    with Reader(kafka, (DEAD_LETTERS,)) as reader:
-        chosen = [
-            record
-            for record in reader.to_end()
-            if code in {None, _letter(record)["code"]}
-            and record.headers.get("apse_source_topic", b"").endswith(RETURNS.name.encode())
-        ]
-    with Sender(kafka) as sender:
-        for record in chosen:
-            sender.raw(RETURNS, record.key or None, record.value)
-    out.print(f"published {len(chosen)} refused records again", highlight=False)
-
-
 def doctor(as_json: Json = False) -> None:
     """Say what works here, what does not, and how to mend it."""
     findings = examine(reachable_settings())
@@ -291,82 +217,6 @@ def doctor(as_json: Json = False) -> None:
             )
     if any(finding.status == "bad" for finding in findings):
         raise typer.Exit(1)
-
-
-def halt(portfolio: PortfolioId, reason: Reason = "") -> None:
-    """Stop all commands of a portfolio at once; a pending request is voided."""
-    _risk(portfolio, "halt", reason)
-
-
-def resume(portfolio: PortfolioId, reason: Reason = "") -> None:
-    """Clear halt, reduce and pause."""
-    _control(portfolio, "resume", reason)
-    _risk(portfolio, "resume", reason)
-
-
-def reduce(
-    portfolio: PortfolioId,
-    to: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the weights to keep.")],
-    reason: Reason = "",
-) -> None:
-    """Scale the weights down at once; the rest goes to cash."""
-    _risk(portfolio, "reduce", reason, multiplier=to)
-
-
-def rebalance(portfolio: PortfolioId, reason: Reason = "") -> None:
-    """Ask for a decision now."""
-    _control(portfolio, "rebalance", reason)
-
-
-def pause(portfolio: PortfolioId, reason: Reason = "") -> None:
-    """Decline every trigger until resumed."""
-    _control(portfolio, "pause", reason)
-
-
-def _control(portfolio: str, action: Literal["rebalance", "pause", "resume"], reason: str) -> None:
-    request = ControlRequest(
-        request_id=uuid.uuid4().hex,
-        portfolio_id=portfolio,
-        action=action,
-        reason=reason,
-        requested_by="cli",
-    )
-    with Sender(reachable_settings().kafka) as sender:
-        sender.control(request)
-    out.print(f"{action} requested for {portfolio}: request {request.request_id}", highlight=False)
-
-
-def _risk(
-    portfolio: str,
-    action: Literal["halt", "reduce", "resume"],
-    reason: str,
-    *,
-    multiplier: float | None = None,
-) -> None:
-    signal_ = RiskSignal(
-        signal_id=uuid.uuid4().hex,
-        portfolio_id=portfolio,
-        action=action,
-        multiplier=multiplier,
-        reason=reason,
-        source="cli",
-    )
-    with Sender(reachable_settings().kafka) as sender:
-        sender.risk(signal_)
-    out.print(f"{action} sent to {portfolio}: signal {signal_.signal_id}", highlight=False)
-
-
-def _letter(record: Received) -> dict[str, Any]:
-    def header(name: str) -> str:
-        return record.headers.get(name, b"").decode(errors="replace")
-
-    return {
-        "code": header("apse_error_code"),
-        "detail": header("apse_error_detail"),
-        "source": f"{header('apse_source_topic')}/{header('apse_source_partition')}/{header('apse_source_offset')}",
-        "key": record.key.decode(errors="replace"),
-        "value": record.value[:2000].decode(errors="replace"),
-    }
 
 
 def _bar(text: str) -> Any:

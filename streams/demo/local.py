@@ -4,12 +4,15 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
+
 from schemas.codec import encode_message
 from schemas.decisions import RebalanceCommand
 from schemas.events import PortfolioRegistration
 from schemas.topics import REGISTRY, REPORTS, RETURNS, Topic
 from schemas.units import parse_instant
-from streams.core.outputs import BarMetrics, Output
+from schemas.views import MetricsRecord
+from streams.core.outputs import BarMetrics, Output, encode_output
 from streams.demo.board import Board
 from streams.demo.script import REJECTED_COMMAND, Script
 from streams.execution.contract import report_of
@@ -19,7 +22,6 @@ from streams.ingest.arrivals import Arrival, decode
 from streams.ingest.route import Router
 from streams.operate.publish import Pace
 from streams.runtime.local import LocalEngine
-from streams.runtime.replay import as_record
 
 EXECUTOR = "paper"
 
@@ -53,7 +55,9 @@ class LocalPlay:
 
     def _take(self, output: Output) -> None:
         message = output.message
-        self._board.take(as_record(message) if isinstance(message, BarMetrics) else message)
+        if isinstance(message, BarMetrics):
+            message = msgspec.json.decode(encode_output(output), type=MetricsRecord)
+        self._board.take(message)
         if not isinstance(message, RebalanceCommand):
             return
         bar_end_ns = parse_instant(message.bar_end)

@@ -1,4 +1,7 @@
-"""Which engine a command talks to: the settings where they say so, else the run that was started last on this machine."""
+"""Which engine a command talks to.
+
+The settings where they say so, else the run that was started last on this machine.
+"""
 
 import json
 import os
@@ -7,8 +10,14 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
-from streams.settings import BOOTSTRAP_VARIABLE, Settings, load_settings
+from streams.core.errors import BrokerUnavailableError
+from streams.kafka.clients import admin_config
+from streams.settings import BOOTSTRAP_VARIABLE, KafkaSettings, Settings, load_settings
+
+ANSWER_TIMEOUT_S: Final = 5.0  # a broker across a network answers in well under a second
 
 _VARIABLES: Final = (
     BOOTSTRAP_VARIABLE,
@@ -37,7 +46,7 @@ def forget_run() -> None:
 
 
 def reachable_settings() -> Settings:
-    """Return the settings, with broker and scope of the run started last where nothing else names them."""
+    """Return the settings; where nothing names a broker, that of the run started last."""
     settings = load_settings()
     path = _file()
     if any(name in os.environ for name in _VARIABLES) or not path.exists():
@@ -45,3 +54,24 @@ def reachable_settings() -> Settings:
     run = json.loads(path.read_text())
     kafka = msgspec.structs.replace(settings.kafka, bootstrap=run["bootstrap"], scope=run["scope"])
     return msgspec.structs.replace(settings, kafka=kafka)
+
+
+def reachable_kafka() -> KafkaSettings:
+    """Return where the engine's broker is, having heard it answer.
+
+    Raises
+    ------
+    BrokerUnavailableError
+        When it does not answer; the message says how to get one.
+    """
+    kafka = reachable_settings().kafka
+    client = AdminClient(admin_config(kafka.bootstrap) | kafka.security())
+    try:
+        client.list_topics(timeout=ANSWER_TIMEOUT_S)
+    except KafkaException as error:
+        message = (
+            f"no broker answers at {kafka.bootstrap}; start one with the engine by `apse up` or"
+            f" `apse demo`, or name yours in {BOOTSTRAP_VARIABLE}"
+        )
+        raise BrokerUnavailableError(message) from error
+    return kafka

@@ -36,9 +36,9 @@ def read_policy(path: Path) -> PortfolioPolicy:
 TEMPLATE: Final = """\
 # A portfolio of strategies. `apse policy check FILE` checks it; unknown keys are refused.
 portfolio_id: {portfolio_id}
-bar: 1d                      # 1s 5s 10s 30s 1m 5m 15m 30m 1h 4h 1d 1w 1mo; bars are (start, end] in UTC
+bar: 1d                      # 1s 5s 10s 30s 1m 5m 15m 30m 1h 4h 1d 1w 1mo; (start, end] in UTC
 periods_per_year: 252        # bars in a year, for annual figures; never guessed
-strategies:                  # or `strategies: {{from_returns: true}}`: all found in the returns file
+strategies:                  # or {{from_returns: true}}: all that the returns file holds
   - {{id: trend-example, family: trend}}
   - {{id: arbitrage-example, family: arbitrage}}
   - {{id: reversion-example, family: mean_reversion}}

@@ -22,7 +22,10 @@ class Pace:
         self._due_s = time.monotonic()
 
     def wait(self, meanwhile: Callable[[], None] = lambda: time.sleep(0.01)) -> None:
-        """Wait until the next bar is due, calling ``meanwhile`` at least once; a late one is not made up for."""
+        """Wait until the next bar is due, calling ``meanwhile`` at least once.
+
+        A late one is not made up for.
+        """
         meanwhile()
         if self._interval_s is None:
             return

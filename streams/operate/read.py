@@ -1,17 +1,25 @@
-"""Reading the engine's public topics, from their beginning or their end, without joining a group."""
+"""Reading the engine's public topics, from their beginning or end, without joining a group."""
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    Message,
+    TopicPartition,
+)
 
 from schemas.topics import Topic
-from streams.core.errors import ApseError
+from streams.core.errors import ApseError, BrokerUnavailableError
 from streams.kafka.clients import reader_config
 from streams.settings import KafkaSettings
 
 METADATA_TIMEOUT_S = 10.0
+QUIET = {"log_level": 0}  # what goes wrong is said by us, not by the client library
 
 
 class TopicMissingError(ApseError):
@@ -36,8 +44,12 @@ class Reader:
         self, kafka: KafkaSettings, topics: tuple[Topic, ...], *, from_end: bool = False
     ) -> None:
         self._scope = kafka.scope
+        self._lost = False
         self._consumer = Consumer(
-            reader_config(kafka.bootstrap, client_id="apse-reader") | kafka.security()
+            {"error_cb": self._failed}
+            | reader_config(kafka.bootstrap, client_id="apse-reader")
+            | kafka.security()
+            | QUIET
         )
         self._behind: set[tuple[str, int]] = set()
         places = []
@@ -46,7 +58,10 @@ class Reader:
             found = metadata.topics[self._scope + topic.name]
             if found.error is not None:
                 self._consumer.close()
-                message = f"topic {self._scope}{topic.name} is not on the broker; `apse topics --create` makes it"
+                message = (
+                    f"topic {self._scope}{topic.name} is not on the broker at {kafka.bootstrap};"
+                    " `apse topics --create` makes it"
+                )
                 raise TopicMissingError(message)
             places += [
                 TopicPartition(
@@ -85,16 +100,27 @@ class Reader:
         return received
 
     def to_end(self, timeout_s: float = 0.2, polls_max: int = 10_000) -> Iterator[Received]:
-        """Yield every record up to the present end of each partition."""
+        """Yield every record up to the present end of each partition.
+
+        Raises
+        ------
+        BrokerUnavailableError
+            When the broker goes away meanwhile.
+        """
         for _ in range(polls_max):
             yield from self.poll(timeout_s)
             if self.at_end:
                 return
+            if self._lost:
+                message = "the broker went away while it was read"
+                raise BrokerUnavailableError(message)
+
+    def _failed(self, error: KafkaError) -> None:
+        self._lost = self._lost or error.code() == KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001  # the library's own name
 
     def _received(self, message: Message) -> Received:
-        headers = {
-            name: value for name, value in message.headers() or [] if isinstance(value, bytes)
-        }
+        listed: Any = message.headers() or []  # pairs; the stubs allow a mapping as well
+        headers = {name: value for name, value in listed if isinstance(value, bytes)}
         return Received(
             (message.topic() or "").removeprefix(self._scope),
             message.partition() or 0,

@@ -1,7 +1,10 @@
-"""A replay over a real broker: the same file, published, ingested, folded and solved by the engine's own processes."""
+"""A replay over a real broker.
 
+The same file, published, ingested, folded and solved by the engine's own processes.
+"""
+
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +22,13 @@ from streams.operate.read import Reader, Received
 from streams.operate.send import Sender
 from streams.operate.supervisor import ENGINE, Supervisor
 from streams.operate.topics import create_topics
-from streams.runtime.files import ReplayFiles, decode_decision, decode_metrics, decode_state
+from streams.runtime.files import (
+    ReplayFiles,
+    bar_of_record,
+    decode_decision,
+    decode_metrics,
+    decode_state,
+)
 from streams.runtime.replay import ReplaySummary
 from streams.settings import KafkaSettings
 
@@ -48,7 +57,7 @@ def replay_over_kafka(
     """
     with resolve_broker() as broker, TemporaryDirectory(prefix="apse-replay-") as logs:
         say(broker.note)
-        kafka = KafkaSettings(bootstrap=broker.bootstrap, scope=f"replay-{uuid.uuid4().hex[:8]}.")
+        kafka = KafkaSettings(bootstrap=broker.bootstrap, scope=f"replay-{secrets.token_hex(4)}.")
         create_topics(kafka)
         environment = {"APSE_KAFKA__BOOTSTRAP": kafka.bootstrap, "APSE_KAFKA__SCOPE": kafka.scope}
         with _scope(kafka), Supervisor(ENGINE, environment, logs=Path(logs)) as engine:
@@ -78,7 +87,7 @@ def _last_end_ns(policy: PortfolioPolicy, table: ReturnsTable) -> int:
 
 
 class _Collector:
-    """Takes each bar and decision once, whatever was repeated on the way, and tells when all are there."""
+    """Takes each bar and decision once, whatever was repeated, and tells when all are there."""
 
     def __init__(self, files: ReplayFiles, last_end_ns: int) -> None:
         self.summary = ReplaySummary()
@@ -91,7 +100,7 @@ class _Collector:
         if record.topic == METRICS.name:
             metrics = decode_metrics(record.value)
             if parse_instant(metrics.bar_end) > self._metrics_end_ns:
-                self._files.metrics(metrics)
+                self._files.metrics(bar_of_record(metrics))
                 self._metrics_end_ns = parse_instant(metrics.bar_end)
         elif record.topic == STATE.name:
             state = decode_state(record.value)

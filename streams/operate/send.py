@@ -1,4 +1,7 @@
-"""What is sent to a live engine: registrations, requests, risk signals and returns; each acknowledged before we go on."""
+"""What is sent to a live engine: registrations, requests, risk signals and returns.
+
+Each is acknowledged by the broker before we go on.
+"""
 
 from collections.abc import Iterable
 from types import TracebackType
@@ -22,6 +25,7 @@ from streams.kafka.clients import producer_config
 from streams.settings import KafkaSettings
 
 FLUSH_TIMEOUT_S = 60.0
+QUIET = {"log_level": 0}  # what goes wrong is said by us, not by the client library
 
 
 class SendError(ApseError):
@@ -34,7 +38,7 @@ class Sender:
     def __init__(self, kafka: KafkaSettings) -> None:
         self._scope = kafka.scope
         self._producer = Producer(
-            producer_config(kafka.bootstrap, client_id="apse-cli") | kafka.security()
+            producer_config(kafka.bootstrap, client_id="apse-cli") | kafka.security() | QUIET
         )
         self._refused: list[str] = []
 

@@ -1,7 +1,8 @@
-"""The engine's processes under one supervisor: started, started again when they leave, and ended by process id.
+"""The engine's processes under one supervisor: started, restarted when they leave, ended by id.
 
-A process that leaves resumes from its checkpoint or its committed offsets, so that starting it again is all there is to do. One that
-refuses (:data:`streams.agents.crash.EXIT_REFUSED`) is not started again: a person has to look.
+A process that leaves resumes from its checkpoint or its committed offsets, so that starting it
+again is all there is to do. One that refuses (:data:`streams.agents.crash.EXIT_REFUSED`) is not
+started again: a person has to look.
 """
 
 import ctypes
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import IO, Final, Self
 
 from streams.agents.crash import EXIT_REFUSED
 from streams.core.errors import ApseError
@@ -105,7 +106,8 @@ class Supervisor:
                 continue
             if code == EXIT_REFUSED or child.restarts >= RESTARTS_MAX:
                 why = "refuses to go on" if code == EXIT_REFUSED else f"left {child.restarts} times"
-                message = f"{child.command[0]} {why}, last with code {code}; {self._last_words(child.command)}"
+                words = self._last_words(child.command)
+                message = f"{child.command[0]} {why}, last with code {code}; {words}"
                 raise EngineStoppedError(message)
             now_s = time.monotonic()
             if child.due_s is None:
@@ -130,16 +132,19 @@ class Supervisor:
     def _spawn(self, command: Command) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-m", *command]
         if self._logs is None:
-            return subprocess.Popen(argv, env=self._environment, preexec_fn=_die_with_parent)
+            return self._start(argv, None)
         with self._log_of(command).open("ab") as log:
-            return subprocess.Popen(
-                argv,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=_die_with_parent,
-            )
+            return self._start(argv, log)
+
+    def _start(self, argv: list[str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603  # our own modules, and no shell
+            argv,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  # one system call, no lock of ours is held
+        )
 
     def _log_of(self, command: Command) -> Path:
         assert self._logs is not None
@@ -153,7 +158,7 @@ class Supervisor:
 
 
 def _die_with_parent() -> None:
-    """Ask Linux to end this child with its parent, so that a killed supervisor leaves nothing behind."""
+    """Ask Linux to end this child with its parent: a killed supervisor leaves nothing behind."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)
 

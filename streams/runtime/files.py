@@ -1,12 +1,13 @@
 """The four files of a replay: performance.csv, weights.csv, metrics.csv and decisions.jsonl.
 
-They are made from what the engine publishes, so that a replay in process and one over a broker write the same bytes.
+They are made from what the engine publishes, so that a replay in process and one over a broker
+write the same bytes.
 """
 
 import csv
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, NamedTuple, Self
+from typing import IO, Final, NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -14,9 +15,11 @@ import polars as pl
 
 from schemas.codec import canonical_json
 from schemas.decisions import Decision
+from schemas.units import format_instant
 from schemas.views import MetricsRecord, StateRecord
-from streams.core.arrays import BoolArray, FloatArray
-from streams.core.metrics import OBSERVATIONS_MIN
+from streams.core.arrays import BoolArray, FloatArray, IntArray
+from streams.core.metrics import EWMA_METRICS, METRICS, OBSERVATIONS_MIN
+from streams.core.outputs import EWMA_LABEL, BarMetrics
 
 PERFORMANCE: Final = "performance.csv"
 WEIGHTS: Final = "weights.csv"
@@ -34,6 +37,16 @@ PERFORMANCE_COLUMNS: Final = (
     "coverage",
 )
 _BARS_PER_CHUNK: Final = 250  # bounds memory: 250 bars of 200 strategies are some 2 million rows
+
+
+class MetricBar(NamedTuple):
+    """Metrics of one bar: ``values`` (N, K) over K pairs of window and metric; which are shown."""
+
+    bar_end: str
+    names: tuple[str, ...]
+    labels: tuple[tuple[str, str], ...]
+    values: FloatArray
+    shown: BoolArray
 
 
 class ReplayFiles:
@@ -59,7 +72,7 @@ class ReplayFiles:
         self._performance_rows.writerow(PERFORMANCE_COLUMNS)
         self._weight_rows.writerow(("bar_end", "strategy_id", "target_weight", "held_weight"))
         self._metrics.write("bar_end,strategy_id,window,metric,value\n")
-        self._chunk: list[_MetricBar] = []
+        self._chunk: list[MetricBar] = []
         self._state: StateRecord | None = None
 
     def __enter__(self) -> Self:
@@ -83,15 +96,12 @@ class ReplayFiles:
             self._write_state(self._state)
         self._state = state
 
-    def metrics(self, record: MetricsRecord) -> None:
+    def metrics(self, bar: MetricBar) -> None:
         """Take one bar's metrics."""
         if not self._metrics_wanted:
             return
-        bar = _metric_bar(record)
-        same = not self._chunk or (self._chunk[0].names, self._chunk[0].labels) == (
-            bar.names,
-            bar.labels,
-        )
+        layout = (bar.names, bar.labels)
+        same = not self._chunk or (self._chunk[0].names, self._chunk[0].labels) == layout
         if not same or len(self._chunk) >= _BARS_PER_CHUNK:
             self._flush_metrics()
         self._chunk.append(bar)
@@ -116,33 +126,47 @@ class ReplayFiles:
             self._chunk.clear()
 
 
-class _MetricBar(NamedTuple):
-    """One bar's metrics: values (N, K) over K pairs of window and metric, and which of them are written."""
+def bar_of_arrays(bar: BarMetrics) -> MetricBar:
+    """Return what the engine emitted in this process."""
+    block, ewma = bar.block, bar.ewma
+    windows = [
+        (str(window), block.n_obs[i], dict(zip(METRICS, block.values[:, i], strict=True)))
+        for i, window in enumerate(bar.windows)
+    ]
+    windows.append((EWMA_LABEL, ewma.n_obs, dict(zip(EWMA_METRICS, ewma.values, strict=True))))
+    return _metric_bar(format_instant(bar.bar_end_ns), bar.names, windows)
 
-    bar_end: str
-    names: tuple[str, ...]
-    labels: tuple[tuple[str, str], ...]
-    values: FloatArray
-    shown: BoolArray
+
+def bar_of_record(record: MetricsRecord) -> MetricBar:
+    """Return what the engine published on the metrics topic."""
+    windows = [
+        (
+            window.window,
+            np.array(window.n_obs, dtype=np.int64),
+            {name: _numbers(column) for name, column in window.metrics.items()},
+        )
+        for window in record.windows
+    ]
+    return _metric_bar(record.bar_end, record.strategies, windows)
 
 
-def _metric_bar(record: MetricsRecord) -> _MetricBar:
+def _metric_bar(
+    bar_end: str,
+    names: tuple[str, ...],
+    windows: list[tuple[str, IntArray, dict[str, FloatArray]]],
+) -> MetricBar:
     labels: list[tuple[str, str]] = []
     values, shown = [], []
-    for window in record.windows:
-        least = OBSERVATIONS_MIN if window.window.isdigit() else 1
-        n_obs = _numbers(window.n_obs)
-        columns = [n_obs, *(_numbers(column) for column in window.metrics.values())]
-        labels += [(window.window, name) for name in ("n_obs", *window.metrics)]
-        values += columns
-        shown += [n_obs >= least] * len(columns)
-    return _MetricBar(
-        record.bar_end, record.strategies, tuple(labels), np.array(values).T, np.array(shown).T
-    )
+    for window, n_obs, metrics in windows:
+        least = OBSERVATIONS_MIN if window.isdigit() else 1
+        labels += [(window, name) for name in ("n_obs", *metrics)]
+        values += [n_obs.astype(np.float64), *metrics.values()]
+        shown += [n_obs >= least] * (1 + len(metrics))
+    return MetricBar(bar_end, names, tuple(labels), np.array(values).T, np.array(shown).T)
 
 
-def _metric_rows(bars: list[_MetricBar]) -> pl.DataFrame:
-    """Return the rows of bars of one layout, by bar, strategy, window, metric; undefined is empty."""
+def _metric_rows(bars: list[MetricBar]) -> pl.DataFrame:
+    """Return the rows of bars of one layout, by bar, strategy, window, metric; empty: undefined."""
     labels = bars[0].labels
     bar, column, label = np.nonzero(np.stack([each.shown for each in bars]))
     values = np.stack([each.values for each in bars])[bar, column, label]
@@ -157,9 +181,7 @@ def _metric_rows(bars: list[_MetricBar]) -> pl.DataFrame:
     )
 
 
-def _numbers(column: Any) -> FloatArray:
-    if isinstance(column, np.ndarray):
-        return column.astype(np.float64)
+def _numbers(column: list[float | None]) -> FloatArray:
     return np.array([np.nan if value is None else value for value in column], dtype=np.float64)
 
 

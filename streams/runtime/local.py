@@ -1,4 +1,4 @@
-"""The engine in one process: rows in, the fold, the optimizer beside it, outputs out. No broker, no clock, no deadline."""
+"""The engine in one process: rows in, fold and optimizer, outputs out. No broker, no deadline."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator

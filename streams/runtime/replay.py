@@ -8,13 +8,11 @@ import msgspec
 from schemas.decisions import Decision, RebalanceCommand
 from schemas.events import PortfolioRegistration
 from schemas.policy import FromReturns, PortfolioPolicy, StrategyEntry
-from schemas.units import format_instant
-from schemas.views import MetricsRecord, StateRecord, WindowMetrics
+from schemas.views import StateRecord
 from streams.core.errors import DataError
 from streams.core.frames import Rows
-from streams.core.metrics import EWMA_METRICS, METRICS
-from streams.core.outputs import EWMA_LABEL, BarMetrics
-from streams.runtime.files import ReplayFiles
+from streams.core.outputs import BarMetrics
+from streams.runtime.files import ReplayFiles, bar_of_arrays
 from streams.runtime.local import LocalEngine
 
 
@@ -58,7 +56,7 @@ def replay(policy: PortfolioPolicy, rows: Iterable[Rows], files: ReplayFiles) ->
     for output in engine.feed(rows):
         message = output.message
         if isinstance(message, BarMetrics):
-            files.metrics(as_record(message))
+            files.metrics(bar_of_arrays(message))
         elif isinstance(message, StateRecord):
             files.state(message)
             summary.bars, summary.last = message.bar_number, message
@@ -69,32 +67,3 @@ def replay(policy: PortfolioPolicy, rows: Iterable[Rows], files: ReplayFiles) ->
         elif isinstance(message, RebalanceCommand):
             summary.commands += 1
     return summary
-
-
-def as_record(bar: BarMetrics) -> MetricsRecord:
-    """Return a bar's metrics as the record that its JSON decodes to, arrays left as they are."""
-    block, ewma = bar.block, bar.ewma
-    windows = [
-        WindowMetrics(
-            window=str(window),
-            n_obs=block.n_obs[i],
-            metrics=dict(zip(METRICS, block.values[:, i], strict=True)),
-            undefined={},
-        )
-        for i, window in enumerate(bar.windows)
-    ]
-    windows.append(
-        WindowMetrics(
-            window=EWMA_LABEL,
-            n_obs=ewma.n_obs,
-            metrics=dict(zip(EWMA_METRICS, ewma.values, strict=True)),
-            undefined={},
-        )
-    )
-    return MetricsRecord(
-        portfolio_id=bar.portfolio_id,
-        bar_end=format_instant(bar.bar_end_ns),
-        periods_per_year=bar.periods_per_year,
-        strategies=bar.names,
-        windows=windows,
-    )

@@ -66,7 +66,8 @@ def _bars(policy: PortfolioPolicy, rows: Iterable[Rows]) -> tuple[list[ClosedBar
     column = {name: i for i, name in enumerate(names)}
     closed: list[ClosedBar] = []
     for chunk in rows:
-        columns = np.array([column.get(name, -1) for name in chunk.names], dtype=np.int64)[chunk.strategy]
+        found = np.array([column.get(name, -1) for name in chunk.names], dtype=np.int64)
+        columns = found[chunk.strategy]
         ours = np.flatnonzero(columns >= 0)
         builder.absorb(chunk.take(ours), columns[ours])
         closed += builder.close()
@@ -80,7 +81,8 @@ def _book(policy: PortfolioPolicy, bars: list[ClosedBar], builder: BarBuilder) -
         windows.push(bar.values)
     ledger = Ledger(len(builder.names))
     if policy.initial_weights:
-        ledger.start_with(np.array([policy.initial_weights.get(name, 0.0) for name in builder.names]))
+        held = [policy.initial_weights.get(name, 0.0) for name in builder.names]
+        ledger.start_with(np.array(held))
     entries = {entry.id: entry for entry in policy.strategies}
     return Book(
         names=builder.names,
@@ -95,6 +97,7 @@ def _book(policy: PortfolioPolicy, bars: list[ClosedBar], builder: BarBuilder) -
 
 
 def _context(policy: PortfolioPolicy, bar_end_ns: int) -> Context:
+    building = not policy.initial_weights and policy.constraints.turnover_max is not None
     return Context(
         portfolio_id=policy.portfolio_id,
         shard=0,
@@ -103,7 +106,7 @@ def _context(policy: PortfolioPolicy, bar_end_ns: int) -> Context:
         policy_version=1,
         bar_end_ns=bar_end_ns,
         trigger=Trigger(kind="manual"),
-        exempt=() if policy.initial_weights or policy.constraints.turnover_max is None else ("turnover_max",),
+        exempt=("turnover_max",) if building else (),
         multiplier=1.0,
     )
 
