@@ -1,1 +1,1 @@
-"""Thin Faust shells around the pure stages: they decode, call, encode and send; they decide nothing about money."""
+"""Thin Faust shells around the pure stages: decode, call, encode, send; no decision about money."""

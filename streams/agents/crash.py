@@ -1,4 +1,4 @@
-"""Crash-only: a process that cannot go on as it should leaves at once; its checkpoint says where to resume."""
+"""Crash-only: a process that cannot go on leaves at once; its checkpoint says where to resume."""
 
 import os
 import sys

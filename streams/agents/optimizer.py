@@ -1,126 +1,73 @@
-"""The optimizer agent: stateless, it solves requests in a process pool and replies through the journal.
+"""The optimizer agent: stateless, it solves requests in a process pool.
 
-``python -m streams.agents.optimizer`` runs one worker. A request that is lost on the way is issued again by the fold, and one that is
-solved twice does no harm: the first reply wins.
+It replies through the journal. ``python -m streams.agents.optimizer`` runs one worker. A request
+that is lost on the way is issued again by the fold, and one that is solved twice does no harm: the
+first reply wins. This module is imported again by each process of the pool, so that Faust is
+imported by :func:`build` alone.
 """
 
 import asyncio
-import multiprocessing
-import os
-import time
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from typing import TYPE_CHECKING, Final
 
-import faust
 from confluent_kafka import Producer
-from threadpoolctl import threadpool_limits
 
-from schemas.codec import decode_request, encode_record
-from schemas.journal import Reply
-from schemas.optimize import OptimizeReply, OptimizeRequest, SolveDiagnostics
+from schemas.codec import decode_request
+from schemas.optimize import OptimizeRequest
 from schemas.topics import JOURNAL, OPTIMIZE
-from streams.agents.crash import EXIT_AGENT, EXIT_DELIVERY, leave
-from streams.agents.shell import new_app, raw_topic, run_worker
-from streams.core.optimize import Failed
-from streams.core.requests import reply_to, solve_request
+from streams.agents.crash import (
+    EXIT_AGENT,
+    EXIT_DELIVERY,
+    EXIT_REFUSED,
+    crash_point,
+    leave,
+)
+from streams.agents.pool import Pool
+from streams.core.errors import ConfigError
 from streams.kafka.clients import producer_config
 from streams.observe.log import configure_logging, get_logger
 from streams.settings import Settings, load_settings
 
-POLL_S = 0.002
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import faust
+
+POLL_S: Final = 0.002
 
 log = get_logger("optimizer")
 
 
-def solve_bytes(data: bytes) -> bytes:
-    """Solve one encoded request; return the encoded journal record of its reply. Runs in a pool process."""
-    request = decode_request(data)
-    begun_s = time.perf_counter()
-    outcome = solve_request(request)
-    facts = SolveDiagnostics(
-        solve_seconds=time.perf_counter() - begun_s, worker=f"pid-{os.getpid()}", iterations=0
-    )
-    return encode_record(Reply(reply=reply_to(request, outcome, facts)))
+class Answerer:
+    """Answers requests: the pool in front, the journal behind."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._pool = Pool(settings.optimizer.processes, settings.optimizer.deadline_ms)
+        config = producer_config(settings.kafka.bootstrap, client_id="apse-optimizer", gapless=True)
+        self._producer = Producer(config | {"linger.ms": 0} | settings.kafka.security())
+        self._journal = settings.kafka.scope + JOURNAL.name
 
-def prepare_process() -> None:
-    """Make a pool process ready before its first request: one BLAS thread, everything imported."""
-    threadpool_limits(1)
-
-
-class Pool:
-    """A process pool with a deadline; a process that dies or dawdles costs one failed reply, never the agent."""
-
-    def __init__(self, processes: int, deadline_ms: int) -> None:
-        self._processes = processes
-        self._deadline_s = deadline_ms / 1_000
-        self._executor = self._start()
-
-    async def solve(self, data: bytes) -> bytes:
-        """Return the encoded reply to one encoded request."""
-        loop = asyncio.get_running_loop()
+    async def take(self, offset: int, data: bytes) -> None:
+        """Answer one record of the requests; pass over what is none."""
         try:
-            task = loop.run_in_executor(self._executor, solve_bytes, data)
-            return await asyncio.wait_for(task, self._deadline_s)
-        except TimeoutError:
-            return self._give_up(data, f"no answer within {self._deadline_s} s")
-        except BrokenProcessPool:
-            return self._give_up(data, "the solving process died")
+            request = decode_request(data)
+        except ValueError as error:
+            log.error("request_refused", offset=offset, error=str(error))  # noqa: TRY400  # no bug
+            return
+        try:
+            await self._answer(request, data)
+        except Exception as error:  # noqa: BLE001  # Faust would pass the request over and go on
+            leave(EXIT_AGENT, f"request {request.request_id}: {error!r}")
 
-    def _give_up(self, data: bytes, reason: str) -> bytes:
-        """Replace the pool and return a failed reply."""
-        for process in list((self._executor._processes or {}).values()):  # noqa: SLF001  # no public way to end one that hangs
-            process.kill()
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        self._executor = self._start()
-        return encode_record(Reply(reply=_failed(decode_request(data), reason)))
-
-    def _start(self) -> ProcessPoolExecutor:
-        executor = ProcessPoolExecutor(
-            self._processes,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=prepare_process,
+    async def _answer(self, request: OptimizeRequest, data: bytes) -> None:
+        record = await self._pool.solve(data)
+        crash_point("before_reply")
+        self._producer.produce(
+            self._journal, record, partition=request.shard, on_delivery=_delivered
         )
-        for _ in range(self._processes):
-            executor.submit(os.getpid)  # prewarmed: the first request does not pay the imports
-        return executor
-
-
-def _failed(request: OptimizeRequest, reason: str) -> OptimizeReply:
-    facts = SolveDiagnostics(solve_seconds=0.0, worker="", iterations=0)
-    return reply_to(request, Failed(reason=reason), facts)
-
-
-def build(settings: Settings, *, instance: str | None) -> faust.App:
-    """Return the app: one agent over the requests."""
-    app = new_app(settings, "optimizer", instance=instance)
-    pool = Pool(settings.optimizer.processes, settings.optimizer.deadline_ms)
-    config = producer_config(settings.kafka.bootstrap, client_id="apse-optimizer", gapless=True)
-    producer = Producer(config | {"linger.ms": 0} | settings.kafka.security())
-    journal = settings.kafka.scope + JOURNAL.name
-
-    async def answer(request: OptimizeRequest, data: bytes) -> None:
-        record = await pool.solve(data)
-        producer.produce(journal, record, partition=request.shard, on_delivery=_delivered)
-        while len(producer):
-            producer.poll(0)
+        while len(self._producer):
+            self._producer.poll(0)
             await asyncio.sleep(POLL_S)
-
-    @app.agent(raw_topic(app, settings.kafka.scope + OPTIMIZE.name, acks=True), concurrency=1)
-    async def optimize(stream: Any) -> None:
-        async for event in stream.events():
-            try:
-                request = decode_request(event.value or b"")
-            except ValueError as error:
-                log.exception("request_refused", offset=event.message.offset, error=str(error))
-                continue
-            try:
-                await answer(request, event.value)
-            except Exception as error:  # noqa: BLE001  # Faust would pass the request over and go on
-                leave(EXIT_AGENT, f"request {request.request_id}: {error!r}")
-
-    return app
+        crash_point("after_reply")
 
 
 def _delivered(error: object, _: object) -> None:
@@ -128,11 +75,37 @@ def _delivered(error: object, _: object) -> None:
         leave(EXIT_DELIVERY, f"reply: {error}")
 
 
+def build(
+    settings: Settings, answerer: Answerer
+) -> "tuple[faust.App, Callable[[faust.App], None]]":
+    """Return the app, one agent over the requests, and what runs it."""
+    from streams.agents.shell import (  # noqa: PLC0415  # see the module's own words
+        Events,
+        new_app,
+        raw_topic,
+        run_worker,
+    )
+
+    app = new_app(settings, "optimizer", instance=settings.optimizer.instance)
+    requests = raw_topic(app, settings.kafka.scope + OPTIMIZE.name, acks=True)
+
+    @app.agent(requests, concurrency=1)
+    async def optimize(stream: Events) -> None:
+        async for event in stream.events():
+            await answerer.take(event.message.offset, event.value or b"")
+
+    return app, run_worker
+
+
 def main() -> None:
     """Run a worker."""
-    settings = load_settings()
+    try:
+        settings = load_settings()
+    except ConfigError as error:
+        leave(EXIT_REFUSED, str(error))
     configure_logging(settings.log, process="optimizer")
-    run_worker(build(settings, instance=settings.optimizer.instance))
+    app, run = build(settings, Answerer(settings))  # the pool warms up while Faust is imported
+    run(app)
 
 
 if __name__ == "__main__":

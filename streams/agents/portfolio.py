@@ -4,26 +4,35 @@
 """
 
 import asyncio
-from typing import Any
+from typing import Final
 
 import faust
 from faust.types import TP
 
 from schemas.topics import JOURNAL
-from streams.agents.crash import EXIT_AGENT, leave
+from streams.agents.crash import EXIT_AGENT, EXIT_REFUSED, leave
 from streams.agents.shards import Shards
-from streams.agents.shell import new_app, raw_topic, run_worker, start_where
+from streams.agents.shell import (
+    Events,
+    end_offset,
+    new_app,
+    raw_topic,
+    run_worker,
+    start_where,
+    task_of,
+)
+from streams.core.errors import ConfigError
 from streams.observe.log import configure_logging, get_logger
 from streams.settings import Settings, load_settings
 
-TICK_S = 0.05
+TICK_S: Final = 0.05
 
 log = get_logger("portfolio")
 
 
-def build(settings: Settings, *, instance: str | None) -> faust.App:
+def build(settings: Settings) -> faust.App:
     """Return the app: one agent over the journal, one task for checkpoints and nudges."""
-    app = new_app(settings, "portfolio", instance=instance)
+    app = new_app(settings, "portfolio", instance=settings.engine.instance)
     journal = settings.kafka.scope + JOURNAL.name
     shards = Shards(settings)
 
@@ -37,33 +46,37 @@ def build(settings: Settings, *, instance: str | None) -> faust.App:
     start_where(journal, resume)
 
     @app.agent(raw_topic(app, journal, acks=False), concurrency=1)
-    async def fold(stream: Any) -> None:
+    async def fold(stream: Events) -> None:
         async for event in stream.events():
             message = event.message
             try:
                 shards.apply(message.partition, message.offset, event.value)
             except Exception as error:  # noqa: BLE001  # Faust would pass the record over and go on
                 leave(EXIT_AGENT, f"journal offset {message.partition}/{message.offset}: {error!r}")
+            await asyncio.sleep(0)  # a full buffer never waits: let the interval task have its turn
 
-    @app.task
     async def keep() -> None:
         while not app.should_stop:
             await asyncio.sleep(TICK_S)
             try:
                 shards.tick()
                 for number in list(shards.owned):
-                    shards.watch(number, app.consumer.highwater(TP(journal, number)))
+                    shards.watch(number, end_offset(app, TP(journal, number)))
             except Exception as error:  # noqa: BLE001  # a dead task would stop the checkpoints
                 leave(EXIT_AGENT, f"interval task: {error!r}")
 
+    task_of(app, keep)
     return app
 
 
 def main() -> None:
     """Run a worker."""
-    settings = load_settings()
+    try:
+        settings = load_settings()
+    except ConfigError as error:
+        leave(EXIT_REFUSED, str(error))
     configure_logging(settings.log, process="portfolio")
-    run_worker(build(settings, instance=settings.engine.instance))
+    run_worker(build(settings))
 
 
 if __name__ == "__main__":

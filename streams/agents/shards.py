@@ -109,7 +109,7 @@ class Shards:
         return assigned - set(self.owned)
 
     def load(self, shards: set[int]) -> dict[int, Owned]:
-        """Read the newest complete checkpoint of each shard (blocking; touches nothing of this object)."""
+        """Read the newest complete checkpoint of each shard (blocking; changes nothing here)."""
         if not shards:
             return {}
         config = reader_config(self._settings.kafka.bootstrap, client_id="apse-portfolio-loader")
@@ -201,7 +201,7 @@ class Shards:
     # ------------------------------------------------------------------ intervals
 
     def tick(self) -> None:
-        """Write the checkpoints whose outputs are acknowledged, take new ones when it is time, nudge."""
+        """Write the checkpoints whose outputs are acknowledged, take new ones in time, nudge."""
         for owned in self.owned.values():
             if owned.image is not None and owned.closed.count == 0:
                 self._write(owned.shard.shard, owned.image)

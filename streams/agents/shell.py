@@ -1,15 +1,17 @@
 """What is used of Faust, in one place: an app for one stage, and where its partitions start.
 
-Faust's committed offsets can pass records that were never processed, so they are not used: each partition of the journal starts
-where its own checkpoint says, by replacing ``Consumer.perform_seek`` of the pinned version. The decision record on the shell has the
+Faust's committed offsets can pass records that were never processed, so they are not used: each
+partition of the journal starts where its own checkpoint says, by replacing
+``Consumer.perform_seek`` of the pinned version. The decision record on the shell has the
 measurements.
 """
 
 import asyncio
 import logging
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Protocol
 
 import faust
 from faust.transport.consumer import Consumer
@@ -24,12 +26,33 @@ HEARTBEAT_S = 1.5
 POLL_RECORDS_MAX = 500
 
 
+class Message(Protocol):
+    """Where an event stood in its topic."""
+
+    partition: int
+    offset: int
+
+
+class Event(Protocol):
+    """One record, undecoded."""
+
+    message: Message
+    value: bytes | None
+
+
+class Events(Protocol):
+    """What an agent is given: a stream of undecoded records."""
+
+    def events(self) -> AsyncIterator[Event]:
+        """Yield the records in the order of their partitions."""
+
+
 class FaustVersionError(ApseError):
     """The installed Faust is not the one whose method the shell replaces."""
 
 
 def new_app(settings: Settings, stage: str, *, instance: str | None) -> faust.App:
-    """Return a Faust app of one stage: no tables, no web server, no leader, no topics of its own."""
+    """Return a Faust app of one stage: no tables, web server, leader or topics of its own."""
     if faust.__version__ != FAUST_VERSION:
         message = f"faust-streaming {faust.__version__} is installed, {FAUST_VERSION} is needed"
         raise FaustVersionError(message)
@@ -54,7 +77,7 @@ def new_app(settings: Settings, stage: str, *, instance: str | None) -> faust.Ap
     )
 
 
-def raw_topic(app: faust.App, name: str, *, acks: bool) -> faust.TopicT:  # type: ignore[type-arg]
+def raw_topic(app: faust.App, name: str, *, acks: bool) -> faust.TopicT:
     """Return a topic of undecoded bytes; without ``acks`` Faust commits nothing for it."""
     return app.topic(
         name, value_type=bytes, value_serializer="raw", key_serializer="raw", acks=acks
@@ -62,19 +85,33 @@ def raw_topic(app: faust.App, name: str, *, acks: bool) -> faust.TopicT:  # type
 
 
 def start_where(topic: str, resume: Callable[[set[int]], Awaitable[dict[int, int]]]) -> None:
-    """Start each assigned partition of ``topic`` at the offset that ``resume`` gives, whatever is committed.
+    """Start each assigned partition of ``topic`` where ``resume`` says, whatever is committed.
 
-    ``resume`` is called at every assignment with the partitions that are ours now. One process runs one such stage.
+    ``resume`` is called at every assignment with the partitions that are ours now. One process runs
+    one such stage.
     """
     turn = asyncio.Lock()  # the fetcher and the recovery may both ask, at the same moment
 
-    async def perform_seek(consumer: Consumer) -> None:
+    async def perform_seek(self: Consumer) -> None:
         async with turn:
-            mine = {tp.partition for tp in consumer.assignment() if tp.topic == topic}
+            mine = {tp.partition for tp in self.assignment() if tp.topic == topic}
             for partition, offset in sorted((await resume(mine)).items()):
-                await consumer.seek(TP(topic, partition), offset)
+                await self.seek(TP(topic, partition), offset)
 
-    Consumer.perform_seek = perform_seek  # type: ignore[method-assign]
+    Consumer.perform_seek = perform_seek  # type: ignore[method-assign]  # that is the shell
+
+
+def task_of(app: faust.App, task: Callable[[], Awaitable[None]]) -> None:
+    """Let the app run a task beside its agents."""
+    app.task(task)
+
+
+def end_offset(app: faust.App, place: TP) -> int | None:
+    """Return the end of the log as the last fetch told it."""
+    try:
+        return app.consumer.highwater(place)
+    except AssertionError:  # what the driver says of a partition that a rebalance is taking away
+        return None
 
 
 def run_worker(app: faust.App) -> None:

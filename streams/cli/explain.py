@@ -9,10 +9,11 @@ from rich.table import Table
 
 from schemas.decisions import Decision, ExAnte
 from schemas.topics import DECISIONS
-from streams.cli.console import EXIT_INPUT, fail, out, print_json
+from streams.cli.console import EXIT_INPUT, fail, out, print_json, say, table
 from streams.core.commands import words_of
+from streams.core.errors import DataError
 from streams.core.identity import command_id_of
-from streams.operate.current import reachable_settings
+from streams.operate.current import reachable_kafka
 from streams.operate.read import Reader
 from streams.runtime.files import decode_decision
 
@@ -23,7 +24,8 @@ def explain(
     decision_id: Annotated[
         str,
         typer.Argument(
-            metavar="ID", help="Id of a decision or its command, a beginning of it, or `last`."
+            metavar="ID",
+            help="Id of a decision or its command, or its beginning; `last`: newest accepted.",
         ),
     ] = "last",
     file: Annotated[
@@ -47,9 +49,18 @@ def explain(
 
 def _decisions(file: Path | None) -> list[Decision]:
     if file is not None:
-        return [decode_decision(line) for line in file.read_bytes().splitlines() if line]
-    with Reader(reachable_settings().kafka, (DECISIONS,)) as reader:
+        lines = enumerate(file.read_bytes().splitlines(), start=1)
+        return [_decision(line, f"{file}, line {number}") for number, line in lines if line]
+    with Reader(reachable_kafka(), (DECISIONS,)) as reader:
         return [decode_decision(record.value) for record in reader.to_end()]
+
+
+def _decision(line: bytes, where: str) -> Decision:
+    try:
+        return decode_decision(line)
+    except msgspec.MsgspecError as error:
+        message = f"{where}: not a decision: {error}"
+        raise DataError(message) from error
 
 
 def _find(decisions: list[Decision], wanted: str, portfolio: str | None) -> Decision:
@@ -62,16 +73,19 @@ def _find(decisions: list[Decision], wanted: str, portfolio: str | None) -> Deci
     ]
     if not found:
         fail(
-            f"no decision {wanted!r} among {len(ours)}; `apse tail decisions --from-beginning` prints them",
+            f"no decision {wanted!r} among {len(ours)};"
+            " `apse tail decisions --from-beginning` prints them",
             EXIT_INPUT,
         )
+    if len({d.decision_id for d in found}) > 1:
+        fail(f"{len(found)} decisions begin with {wanted!r}; say more of the id", EXIT_INPUT)
     return found[-1]
 
 
 def _tell(decision: Decision) -> None:
-    say = lambda text: out.print(text, markup=False, highlight=False, soft_wrap=True)  # noqa: E731
     say(
-        f"Decision {decision.decision_id} of portfolio {decision.portfolio_id}, version {decision.epoch}.{decision.version}"
+        f"Decision {decision.decision_id} of portfolio {decision.portfolio_id},"
+        f" version {decision.epoch}.{decision.version}"
     )
     say(f"At the close of the bar ending {decision.bar_end}: {words_of(decision.trigger)}.")
     if decision.outcome == "declined":
@@ -91,8 +105,8 @@ def _tell(decision: Decision) -> None:
         average = decision.estimates.average_correlation
         shown = "undefined" if average is None else f"{average:.3f}"
         say(
-            f"Estimates: {decision.estimates.covariance} covariance over {decision.estimates.n_common} common bars, "
-            f"average correlation {shown}."
+            f"Estimates: {decision.estimates.covariance} covariance over"
+            f" {decision.estimates.n_common} common bars, average correlation {shown}."
         )
     out.print(_weights(decision))
     _tell_limits(decision)
@@ -100,24 +114,18 @@ def _tell(decision: Decision) -> None:
 
 def _tell_limits(decision: Decision) -> None:
     if decision.binding:
-        out.print(
-            "What held it back (price: change of the objective per unit of the limit, annual):"
-        )
+        say("What held it back (price: change of the objective per unit of the limit, annual):")
     for limit in decision.binding:
         whom = f" of {limit.strategy}" if limit.strategy else ""
-        out.print(
-            f"  {limit.constraint}{whom}, {limit.side}: {limit.price:+.6g}",
-            markup=False,
-            highlight=False,
-        )
+        say(f"  {limit.constraint}{whom}, {limit.side}: {limit.price:+.6g}")
     for name, why in decision.excluded.items():
-        out.print(f"  {name} takes no part: {why}", markup=False, highlight=False)
+        say(f"  {name} takes no part: {why}")
 
 
 def _weights(decision: Decision) -> Table:
     stages = decision.stages
     assert stages is not None
-    table = Table("strategy", "held", "solved", "after overlay", "sent", "change")
+    listed = table("strategy", figures=("held", "solved", "after overlay", "sent", "change"))
     rows = zip(
         decision.strategies, stages.held, stages.raw, stages.overlay, stages.rounded, strict=True
     )
@@ -125,7 +133,7 @@ def _weights(decision: Decision) -> Table:
     for name, held, raw, overlay, sent in [*rows, ("cash", *cash)]:
         if max(abs(held), abs(sent)) < WEIGHT_SHOWN_MIN:
             continue
-        table.add_row(
+        listed.add_row(
             name,
             f"{held:.4%}",
             f"{raw:.4%}",
@@ -133,11 +141,14 @@ def _weights(decision: Decision) -> Table:
             f"{sent:.4%}",
             f"{sent - held:+.4%}",
         )
-    return table
+    return listed
 
 
 def _ante(figures: ExAnte | None) -> str:
     if figures is None:
         return "not estimated"
     sharpe = "undefined" if figures.sharpe is None else f"{figures.sharpe:.2f}"
-    return f"expected return {figures.return_annual:.2%}, volatility {figures.volatility_annual:.2%}, Sharpe {sharpe}"
+    return (
+        f"expected return {figures.return_annual:.2%},"
+        f" volatility {figures.volatility_annual:.2%}, Sharpe {sharpe}"
+    )

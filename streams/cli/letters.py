@@ -56,7 +56,9 @@ def dlq_replay(code: Code = None, as_json: Json = False) -> None:
     with Reader(kafka, (DEAD_LETTERS,)) as reader:
         refused = list(reader.to_end())
     chosen = [
-        record for record in refused if code in {None, _letter(record)["code"]} and _is_return(record)
+        record
+        for record in refused
+        if code in {None, _letter(record)["code"]} and _is_return(record)
     ]
     with Sender(kafka) as sender:
         for record in chosen:

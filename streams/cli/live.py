@@ -1,25 +1,36 @@
-"""Commands that talk to a live engine, or run one."""
+"""Commands that run an engine, feed it, or look at it."""
 
 import signal
 import threading
-import uuid
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
 
-from schemas.events import ControlRequest, RiskSignal, StrategyRegistration
-from schemas.topics import DEAD_LETTERS, RETURNS, TOPICS
-from schemas.units import FAMILIES
-from streams.cli.console import EXIT_INPUT, fail, note, out, print_json
+from schemas.events import StrategyRegistration
+from schemas.policy import Bar
+from schemas.topics import TOPICS, Topic
+from streams.cli.console import (
+    EXIT_FAILED,
+    EXIT_INPUT,
+    answer,
+    fail,
+    note,
+    out,
+    print_json,
+    say,
+    table,
+)
 from streams.cli.explain import explain
+from streams.cli.steer import check_family
 from streams.core.errors import ConfigError
-from streams.files import read_returns, to_messages
+from streams.files import ReturnsTable, read_returns, to_messages
 from streams.kafka.broker import resolve_broker
-from streams.operate.current import forget_run, reachable_settings, remember_run
+from streams.operate.current import forget_run, reachable_kafka, reachable_settings, remember_run
 from streams.operate.doctor import examine
+from streams.operate.members import bar_of, read_registry
 from streams.operate.portfolio_file import read_policy
 from streams.operate.publish import Pace, publish_table
 from streams.operate.read import Reader, Received
@@ -29,10 +40,9 @@ from streams.operate.topics import create_topics
 from streams.settings import KafkaSettings
 
 CHECK_INTERVAL_S = 0.2
+BAR_DEFAULT: Bar = "1d"
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-PortfolioId = Annotated[str, typer.Option("--portfolio", help="Id of the portfolio.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -49,12 +59,19 @@ def register(app: typer.Typer) -> None:
 def up(
     portfolio: Annotated[
         list[Path] | None,
-        typer.Option("--portfolio", help="Portfolio file to register; may be repeated."),
+        typer.Option(
+            "--portfolio",
+            help="Portfolio file to register; may be repeated.",
+            exists=True,
+            dir_okay=False,
+        ),
     ] = None,
     scope: Annotated[str, typer.Option(help="Prefix of all topics and groups.")] = "",
-    logs: Annotated[Path | None, typer.Option(help="Folder for the processes' logs.")] = None,
+    logs: Annotated[
+        Path | None, typer.Option(help="Folder for the processes' logs.", file_okay=False)
+    ] = None,
 ) -> None:
-    """Run ingest, portfolio worker, optimizer and paper executor under one supervisor until interrupted."""
+    """Run ingest, worker, optimizer and paper executor until interrupted."""
     policies = [read_policy(path) for path in portfolio or []]
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -84,20 +101,34 @@ def demo_command(
         float | None,
         typer.Option(min=0.01, help="Bars a second; 5 by default, with --exit as fast as it goes."),
     ] = None,
-    bars: Annotated[int | None, typer.Option(min=2, help="Bars in all, history included.")] = None,
-    incidents: Annotated[bool, typer.Option(help="Stage labelled incidents.")] = True,
+    bars: Annotated[
+        int | None,
+        typer.Option(min=2, help="Bars in all, with 504 of history; to the end by default."),
+    ] = None,
+    incidents: Annotated[
+        bool,
+        typer.Option(
+            help="Stage labelled incidents: a twin, poison, a silence, a revision, a rejection."
+        ),
+    ] = True,
     leave: Annotated[
         bool, typer.Option("--exit", help="End by itself after the last bar.")
     ] = False,
-    as_json: Json = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures of the run as JSON at its end.")
+    ] = False,
 ) -> None:
-    """Start a broker and the whole engine, preload history to 2007, play on, and show it live."""
-    from streams.demo.run import DEFAULT_SPEED, Options, demo  # noqa: PLC0415  # the example strategies need the demo packages
+    """Start a broker and the engine, preload history to 2007, play on, and show it live."""
+    from streams.demo.run import (  # noqa: PLC0415  # the example strategies need the demo packages
+        DEFAULT_SPEED,
+        Options,
+        demo,
+    )
 
     pace = speed if speed is not None or leave else DEFAULT_SPEED
-    answer = demo(Options(bars=bars, speed=pace, incidents=incidents, leave=leave, quiet=as_json))
+    figures = demo(Options(bars=bars, speed=pace, incidents=incidents, leave=leave, quiet=as_json))
     if as_json:
-        print_json(answer)
+        print_json(figures)
 
 
 def topics(
@@ -108,39 +139,42 @@ def topics(
 ) -> None:
     """Print the table of topics; with --create make those that are missing."""
     if create:
-        kafka = reachable_settings().kafka
-        report = create_topics(kafka)
-        answer = {
+        report = create_topics(reachable_kafka())
+        made = {
             "created": report.created,
             "existing": report.existing,
             "differences": report.differences,
         }
-        if as_json:
-            print_json(answer)
-        else:
-            for name, found in answer.items():
-                out.print(f"{name}: {', '.join(found) or 'none'}", markup=False, highlight=False)
+        lines = [f"{what}: {', '.join(found) or 'none'}" for what, found in made.items()]
+        answer(made, "\n".join(lines), as_json=as_json)
         return
-    fields = ("name", "key", "encoding", "partitions", "cleanup", "writer", "readers")
+    fields = ("name", "summary", "key", "encoding", "partitions", "cleanup", "writer", "readers")
     if as_json:
-        print_json(
-            [msgspec.to_builtins({f: getattr(topic, f) for f in fields}) for topic in TOPICS]
-        )
+        listed = [{field: getattr(topic, field) for field in fields} for topic in TOPICS]
+        print_json(msgspec.to_builtins(listed))
         return
-    table = Table(*fields)
+    rows = table("name", "what", "writer", "readers", figures=("partitions",))
     for topic in TOPICS:
-        table.add_row(*(_cell(getattr(topic, field)) for field in fields))
-    out.print(table)
+        readers = ", ".join(topic.readers)
+        rows.add_row(topic.name, topic.summary, topic.writer, readers, str(topic.partitions))
+    out.print(rows)
 
 
 def publish(
     path: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="Returns, CSV or Parquet.", exists=True, dir_okay=False
+            metavar="FILE",
+            help="Returns, CSV or Parquet, long or wide.",
+            exists=True,
+            dir_okay=False,
         ),
     ],
-    bar: Annotated[str, typer.Option(help="Bar of the portfolio, to close its last one.")] = "1d",
+    *,
+    bar: Annotated[
+        str | None,
+        typer.Option(help="Bar whose end closes the file; the portfolio's own by default."),
+    ] = None,
     backfill: Annotated[
         bool, typer.Option("--backfill", help="As fast as the broker takes it (the default).")
     ] = False,
@@ -157,21 +191,40 @@ def publish(
     """Publish a file of returns. Publishing it twice changes nothing."""
     if backfill and speed is not None:
         fail("--backfill and --speed exclude each other", EXIT_INPUT)
-    table = read_returns(path)
-    with Sender(reachable_settings().kafka) as sender:
+    check_family(family)
+    returns = read_returns(path)
+    kafka = reachable_kafka()
+    closing = _bar(kafka, returns, bar, portfolio)
+    with Sender(kafka) as sender:
         if portfolio is not None:
-            for name in table.names:
+            for name in returns.names:
                 sender.strategy(
                     StrategyRegistration(strategy_id=name, family=family, portfolios=(portfolio,))
                 )
             sender.flush()
-        count = publish_table(sender, to_messages(table, _bar(bar)), Pace(speed))
-    if as_json:
-        print_json({"records_published": count, "strategies": len(table.names)})
-    else:
-        out.print(
-            f"published {count} returns and marks of {len(table.names)} strategies", highlight=False
+        count = publish_table(sender, to_messages(returns, closing), Pace(speed))
+    figures = {"records_published": count, "strategies": len(returns.names), "bar": closing}
+    words = f"published {count} returns and marks of {len(returns.names)} strategies"
+    answer(figures, words, as_json=as_json)
+
+
+def _bar(
+    kafka: KafkaSettings, returns: ReturnsTable, wanted: str | None, portfolio: str | None
+) -> Bar:
+    """Return the bar that closes the file: the one asked for, else the portfolio's."""
+    if wanted is not None:
+        try:
+            return msgspec.convert(wanted, Bar)
+        except msgspec.ValidationError as error:
+            message = f"--bar {wanted!r}: {error}"
+            raise ConfigError(message) from error
+    found = bar_of(read_registry(kafka), returns.names, portfolio)
+    if found is None:
+        note(
+            "no registered portfolio has any of these strategies: they will be refused and kept"
+            " (`apse dlq list`); --portfolio registers them"
         )
+    return found or BAR_DEFAULT
 
 
 def tail(
@@ -182,52 +235,60 @@ def tail(
     from_beginning: Annotated[
         bool, typer.Option("--from-beginning", help="Not only what comes from now on.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Wrap each record with its place, key and headers.")
+    ] = False,
 ) -> None:
     """Print the records of one topic as they come, one JSON document a line."""
-    matching = [entry for entry in TOPICS if topic in entry.name]
-    if len(matching) != 1 or matching[0].encoding == "msgpack":
-        names = ", ".join(entry.name for entry in TOPICS if entry.encoding != "msgpack")
-        fail(f"{topic!r} does not name one topic among {names}", EXIT_INPUT)
+    chosen = _topic(topic)
     seen = 0
-    with Reader(reachable_settings().kafka, (matching[0],), from_end=not from_beginning) as reader:
+    with Reader(reachable_kafka(), (chosen,), from_end=not from_beginning) as reader:
         try:
             while count is None or seen < count:
-                for record in reader.poll(
-                    0.2, count=500 if count is None else min(500, count - seen)
-                ):
-                    out.out(record.value.decode(errors="replace"), highlight=False)
+                left = 500 if count is None else min(500, count - seen)
+                for record in reader.poll(0.2, count=left):
+                    say(_line(record) if as_json else record.value.decode(errors="replace"))
                     seen += 1
         except KeyboardInterrupt:
             return
+
+
+def _topic(wanted: str) -> Topic:
+    readable = [topic for topic in TOPICS if topic.encoding != "msgpack"]
+    matching = [topic for topic in readable if wanted in topic.name]
+    exact = [topic for topic in matching if wanted == topic.name]
+    if len(exact or matching) != 1:
+        names = ", ".join(topic.name for topic in matching or readable)
+        fail(f"{wanted!r} does not name one topic; it could be {names}", EXIT_INPUT)
+    return (exact or matching)[0]
+
+
+def _line(record: Received) -> str:
+    def text(data: bytes) -> str:
+        return data.decode(errors="replace")
+
+    document = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "key": text(record.key),
+        "headers": {name: text(value) for name, value in record.headers.items()},
+        "value": text(record.value),
+    }
+    with suppress(msgspec.DecodeError):  # a dead letter may hold anything: then its text stays
+        document["value"] = msgspec.json.decode(record.value)
+    return msgspec.json.encode(document).decode()
 
 
 def doctor(as_json: Json = False) -> None:
     """Say what works here, what does not, and how to mend it."""
     findings = examine(reachable_settings())
     if as_json:
-        print_json([msgspec.to_builtins(finding) for finding in findings])
+        print_json(msgspec.to_builtins(findings))
     else:
         for finding in findings:
-            mark = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "bad": "[red]bad [/]"}[
-                finding.status
-            ]
-            out.print(mark, end=" ")
-            out.print(
-                f"{finding.what}: {finding.detail}", markup=False, highlight=False, soft_wrap=True
-            )
+            colour = {"ok": "green", "warn": "yellow", "bad": "red"}[finding.status]
+            out.print(f"[{colour}]{finding.status:<4}[/] ", end="")
+            say(f"{finding.what}: {finding.detail}")
     if any(finding.status == "bad" for finding in findings):
-        raise typer.Exit(1)
-
-
-def _bar(text: str) -> Any:
-    from schemas.policy import Bar
-
-    try:
-        return msgspec.convert(text, Bar)
-    except msgspec.ValidationError as error:
-        message = f"--bar {text!r}: {error}"
-        raise ConfigError(message) from error
-
-
-def _cell(value: object) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+        raise typer.Exit(EXIT_FAILED)

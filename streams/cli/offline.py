@@ -1,30 +1,38 @@
 """Commands that need no broker: estimate, optimize, replay, init, policy check."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.table import Table
 
 from streams.cli.console import (
     EXIT_FAILED,
     EXIT_INFEASIBLE,
     EXIT_INPUT,
+    answer,
     fail,
     note,
     out,
     print_json,
     progress,
+    say,
+    table,
 )
-from streams.core.covariance import complete_rows, covariance, parse_covariance
+from streams.core.arrays import FloatArray
+from streams.core.covariance import (
+    CovarianceSpec,
+    complete_rows,
+    covariance,
+    parse_covariance,
+)
 from streams.core.errors import DataError
 from streams.core.frames import Rows
 from streams.core.metrics import METRICS, series_metrics
-from streams.files import ReturnsTable, read_returns, to_rows
-from streams.operate.portfolio_file import TEMPLATE, read_policy
+from streams.files import read_returns, to_rows
+from streams.operate.portfolio_file import TEMPLATE, parse_policy, read_policy
 from streams.runtime.files import ReplayFiles
 from streams.runtime.replay import ReplaySummary, replay, with_members
 from streams.runtime.whatif import optimize_once
@@ -37,6 +45,19 @@ PolicyFile = Annotated[
     Path, typer.Option("--portfolio", help="Portfolio file (YAML).", exists=True, dir_okay=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+_SHOWN = {
+    "n_obs": "n",
+    "mean_annual": "mean/y",
+    "volatility_annual": "vol/y",
+    "sharpe": "Sharpe",
+    "sortino": "Sortino",
+    "max_drawdown": "max dd",
+    "hit_rate": "hit",
+    "cvar_95": "CVaR 95",
+}
+"""Metrics of the table for people, and their headings, short enough for 80 columns."""
 
 
 def register(app: typer.Typer) -> None:
@@ -60,36 +81,36 @@ def estimate(
     as_json: Json = False,
 ) -> None:
     """Print metrics of each strategy, and their annual covariance."""
-    table = read_returns(returns)
-    values = table.values if window is None else table.values[-window:]
     spec = parse_covariance(covariance_literal)
-    answer = {
+    history = read_returns(returns)
+    values = history.values if window is None else history.values[-window:]
+    figures = {
         "metrics": {
-            name: _metrics(values[:, i], periods_per_year) for i, name in enumerate(table.names)
+            name: _metrics(values[:, i], periods_per_year) for i, name in enumerate(history.names)
         },
-        "covariance_annual": _covariance(table, values, spec, periods_per_year),
+        "covariance_annual": _covariance(history.names, values, spec, periods_per_year),
     }
     if as_json:
-        print_json(answer)
+        print_json(figures)
     else:
-        _show_estimate(answer)
+        _show_estimate(figures)
 
 
 def optimize(returns: ReturnsFile, portfolio: PolicyFile, as_json: Json = False) -> None:
-    """Solve the portfolio once, with all rows as the window. Exit 3 where no weights satisfy the limits."""
-    table = read_returns(returns)
-    policy = with_members(read_policy(portfolio), table.names)
+    """Solve the portfolio once, with all rows as the window; exit 3 where no weights fit."""
+    history = read_returns(returns)
+    policy = with_members(read_policy(portfolio), history.names)
     begun_s = time.perf_counter()
-    answer = optimize_once(policy, to_rows(table, policy.bar))
-    if "solver" in answer:
-        answer["solve_seconds"] = time.perf_counter() - begun_s
+    figures = optimize_once(policy, to_rows(history, policy.bar))
+    if "solver" in figures:
+        figures["solve_seconds"] = time.perf_counter() - begun_s
     if as_json:
-        print_json(answer)
+        print_json(figures)
     else:
-        _show_optimum(answer)
-    if answer["status"] in {"infeasible", "too_few_eligible", "too_few_common"}:
+        _show_optimum(figures)
+    if figures["status"] in {"infeasible", "too_few_eligible", "too_few_common"}:
         raise typer.Exit(EXIT_INFEASIBLE)
-    if answer["status"] != "optimal":
+    if figures["status"] != "optimal":
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -107,17 +128,20 @@ def replay_command(
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Replay a file through the engine; writes performance.csv, weights.csv, metrics.csv, decisions.jsonl."""
-    table = read_returns(returns)
-    policy = with_members(read_policy(portfolio), table.names)
+    """Replay a file through the engine, as it would run live.
+
+    Writes performance.csv, weights.csv, metrics.csv and decisions.jsonl.
+    """
+    history = read_returns(returns)
+    policy = with_members(read_policy(portfolio), history.names)
     with ReplayFiles(folder, metrics=metrics) as files:
         if kafka:
             from streams.operate.replay import replay_over_kafka  # noqa: PLC0415  # the broker's clients load only when used
 
-            summary = replay_over_kafka(policy, table, files, say=note)
+            summary = replay_over_kafka(policy, history, files, say=note)
         else:
-            with progress("replay", len(table.stamps_ns)) as advance:
-                rows = _counted(to_rows(table, policy.bar), len(table.names), advance)
+            with progress("replay", len(history.stamps_ns)) as advance:
+                rows = _counted(to_rows(history, policy.bar), len(history.names), advance)
                 summary = replay(policy, rows, files)
     _show_replay(summary, folder, as_json=as_json)
 
@@ -125,15 +149,16 @@ def replay_command(
 def init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("portfolio.yaml"),
     portfolio_id: Annotated[str, typer.Option("--id", help="Id of the portfolio.")] = "main",
+    as_json: Json = False,
 ) -> None:
     """Write a commented portfolio file; an existing one is never replaced."""
     if path.exists():
         fail(f"{path} exists; choose another name", EXIT_INPUT)
-    path.write_text(TEMPLATE.format(portfolio_id=portfolio_id), encoding="utf-8")
-    read_policy(path)
-    out.print(
-        f"wrote {path}; edit it, then: apse policy check {path}", markup=False, highlight=False
-    )
+    text = TEMPLATE.format(portfolio_id=portfolio_id)
+    parse_policy(text, f"--id {portfolio_id!r}")  # an id that cannot be used leaves no file behind
+    path.write_text(text, encoding="utf-8")
+    words = f"wrote {path}; edit it, then: apse policy check {path}"
+    answer({"path": str(path), "portfolio_id": portfolio_id}, words, as_json=as_json)
 
 
 def policy_check(
@@ -143,7 +168,7 @@ def policy_check(
     """Check a portfolio file; a typo is refused, naming the nearest key."""
     policy = read_policy(path)
     members = policy.strategies if isinstance(policy.strategies, tuple) else None
-    answer = {
+    figures = {
         "status": "ok",
         "portfolio_id": policy.portfolio_id,
         "bar": policy.bar,
@@ -151,98 +176,77 @@ def policy_check(
         "objective": policy.objective.type,
         "schedule": policy.rebalance.schedule,
     }
-    if as_json:
-        print_json(answer)
-    else:
-        count = "all strategies of the returns" if members is None else f"{len(members)} strategies"
-        out.print(
-            f"{path}: ok, portfolio {policy.portfolio_id}, {count}, bar {policy.bar}",
-            markup=False,
-            highlight=False,
-        )
+    count = "all strategies of the returns" if members is None else f"{len(members)} strategies"
+    words = f"{path}: ok, portfolio {policy.portfolio_id}, {count}, bar {policy.bar}"
+    answer(figures, words, as_json=as_json)
 
 
-def _metrics(
-    returns: np.ndarray[Any, np.dtype[np.float64]], periods_per_year: float
-) -> dict[str, Any]:
+def _metrics(returns: FloatArray, periods_per_year: float) -> dict[str, Any]:
     n_obs, values, undefined = series_metrics(returns, periods_per_year)
-    answer: dict[str, Any] = {"n_obs": n_obs, **{name: values.get(name) for name in METRICS}}
+    figures: dict[str, Any] = {"n_obs": n_obs, **{name: values.get(name) for name in METRICS}}
     if undefined:
-        answer["undefined"] = undefined
-    return answer
+        figures["undefined"] = undefined
+    return figures
 
 
 def _covariance(
-    table: ReturnsTable, values: Any, spec: Any, periods_per_year: float
+    names: tuple[str, ...], values: FloatArray, spec: CovarianceSpec, periods_per_year: float
 ) -> dict[str, Any]:
-    rows, n_common = complete_rows(values, np.arange(len(table.names)))
+    rows, n_common = complete_rows(values, np.arange(len(names)))
+    figures: dict[str, Any] = {"strategies": list(names), "matrix": None, "n_common": n_common}
     try:
-        matrix = (covariance(rows, spec) * periods_per_year).tolist()
+        figures["matrix"] = (covariance(rows, spec) * periods_per_year).tolist()
     except DataError as error:
-        return {
-            "strategies": list(table.names),
-            "matrix": None,
-            "n_common": n_common,
-            "undefined": str(error),
-        }
-    return {"strategies": list(table.names), "matrix": matrix, "n_common": n_common}
+        figures["undefined"] = str(error)
+    return figures
 
 
-def _counted(rows: Iterable[Rows], columns: int, advance: Any) -> Iterator[Rows]:
+def _counted(
+    rows: Iterable[Rows], columns: int, advance: Callable[[float], None]
+) -> Iterator[Rows]:
     for chunk in rows:
         yield chunk
         advance(len(chunk) / columns)
 
 
-def _show_estimate(answer: dict[str, Any]) -> None:
-    shown = (
-        "n_obs",
-        "mean_annual",
-        "volatility_annual",
-        "sharpe",
-        "sortino",
-        "max_drawdown",
-        "hit_rate",
-        "cvar_95",
-    )
-    table = Table(title="metrics", title_justify="left")
-    table.add_column("strategy")
-    for name in shown:
-        table.add_column(name, justify="right")
-    for strategy, metrics in answer["metrics"].items():
-        table.add_row(strategy, *(_figure(metrics[name]) for name in shown))
-    out.print(table)
-    cov = answer["covariance_annual"]
-    out.print(
-        f"covariance over {cov['n_common']} common rows; --json prints the matrix", highlight=False
-    )
+def _show_estimate(figures: dict[str, Any]) -> None:
+    rows = table("strategy", figures=tuple(_SHOWN.values()))
+    for strategy, metrics in figures["metrics"].items():
+        rows.add_row(strategy, *(_figure(metrics[name]) for name in _SHOWN))
+    out.print(rows)
+    common = figures["covariance_annual"]["n_common"]
+    say(f"covariance over {common} common rows; --json prints the matrix and every metric")
 
 
-def _show_optimum(answer: dict[str, Any]) -> None:
-    out.print(f"status: {answer['status']}", highlight=False)
-    if answer["status"] != "optimal":
-        for key in ("violated", "reason"):
-            if answer.get(key):
-                out.print(f"{key}: {answer[key]}", markup=False, highlight=False)
+def _show_optimum(figures: dict[str, Any]) -> None:
+    if figures["status"] != "optimal":
+        say(f"status: {figures['status']}")
+        if figures.get("violated"):
+            say(f"limits in conflict: {', '.join(figures['violated'])}")
+        elif figures.get("reason"):
+            say(f"reason: {figures['reason']}")
+        for name, why in figures.get("excluded", {}).items():
+            say(f"  {name} takes no part: {why}")
         return
-    table = Table()
-    table.add_column("strategy")
-    table.add_column("weight", justify="right")
-    for name, weight in [*answer["weights"].items(), ("cash", answer["cash"])]:
-        table.add_row(name, f"{weight:.4%}")
-    out.print(table)
-    ante = answer["ex_ante"]
+    say("status: optimal, verified")
+    rows = table("strategy", figures=("weight",))
+    for name, weight in [*figures["weights"].items(), ("cash", figures["cash"])]:
+        rows.add_row(name, f"{weight:.4%}")
+    out.print(rows)
+    ante = figures["ex_ante"]
     sharpe = "undefined" if ante["sharpe"] is None else f"{ante['sharpe']:.3f}"
-    out.print(
-        f"ex ante: return {ante['return_annual']:.2%}, volatility {ante['volatility_annual']:.2%}, Sharpe {sharpe}; "
-        f"objective {answer['objective_value']:.6g}; solved by {answer['solver']}",
-        highlight=False,
+    say(
+        f"ex ante: return {ante['return_annual']:.2%}, volatility"
+        f" {ante['volatility_annual']:.2%}, Sharpe {sharpe};"
+        f" objective {figures['objective_value']:.6g}; solved by {figures['solver']}"
     )
+    for name, why in figures["excluded"].items():
+        say(f"{name} takes no part: {why}")
 
 
 def _show_replay(summary: ReplaySummary, folder: Path, *, as_json: bool) -> None:
     last = summary.last
-    answer = {
+    figures = {
         "bars": summary.bars,
         "decisions": summary.decisions,
         "declined": summary.declined,
@@ -251,21 +255,15 @@ def _show_replay(summary: ReplaySummary, folder: Path, *, as_json: bool) -> None
         "drawdown": None if last is None else last.drawdown,
         "out": str(folder),
     }
-    if as_json:
-        print_json(answer)
-    else:
-        nav = (
-            "no bar closed" if last is None else f"NAV {last.nav:.6f}, drawdown {last.drawdown:.2%}"
-        )
-        out.print(
-            f"{summary.bars} bars, {summary.decisions} decisions ({summary.declined} declined), {summary.commands} commands; "
-            f"{nav}; files in {folder}",
-            markup=False,
-            highlight=False,
-        )
+    nav = "no bar closed" if last is None else f"NAV {last.nav:.6f}, drawdown {last.drawdown:.2%}"
+    words = (
+        f"{summary.bars} bars, {summary.decisions} decisions ({summary.declined} declined),"
+        f" {summary.commands} commands; {nav}; files in {folder}"
+    )
+    answer(figures, words, as_json=as_json)
 
 
 def _figure(value: float | None) -> str:
     if value is None:
-        return "undefined"
+        return "-"
     return str(value) if isinstance(value, int) else f"{value:.4f}"

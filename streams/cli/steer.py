@@ -41,9 +41,7 @@ def strategy_add(
         list[str], typer.Option("--portfolio", help="Portfolio it joins; may be repeated.")
     ],
     account: Annotated[str | None, typer.Option(help="Account it trades in.")] = None,
-    weight_max: Annotated[
-        float | None, typer.Option(min=0.0, help="Its own upper weight.")
-    ] = None,
+    weight_max: Annotated[float | None, typer.Option(min=0.0, help="Its own upper weight.")] = None,
     as_json: Json = False,
 ) -> None:
     """Register a strategy, or let an ended one start again."""

@@ -7,6 +7,7 @@ before a portfolio's checkpoint skips what is already in it.
 from collections.abc import Iterable
 from typing import Any, assert_never
 
+from schemas.events import StrategyRegistration
 from schemas.journal import (
     Control,
     Frame,
@@ -77,7 +78,7 @@ class Shard:
                     return []
                 return self._apply_to([name], offset, record)
             case StrategyRegistered(registration=registration):
-                return self._apply_to(registration.portfolios, offset, record)
+                return self._apply_to(self._concerned(registration), offset, record)
             case Control(request=request):
                 return self._apply_to([request.portfolio_id], offset, record)
             case Risk(signal=signal):
@@ -94,6 +95,15 @@ class Shard:
                 return []
             case _:
                 assert_never(record)
+
+    def _concerned(self, registration: StrategyRegistration) -> list[str]:
+        """Return the portfolios a registration names, and those it may have left."""
+        members = [
+            name
+            for name, portfolio in self.portfolios.items()
+            if registration.strategy_id in portfolio.members
+        ]
+        return list(dict.fromkeys((*registration.portfolios, *members)))
 
     def _is_due(self, name: str, offset: int) -> bool:
         return offset >= self.applied_from.get(name, 0)

@@ -35,6 +35,7 @@ Addressed = (
 )
 Queued = StrategyRegistered | PortfolioRegistered | Control | Risk | Report
 URGENT_ACTIONS = ("halt", "reduce", "pause")
+REPORTS_REMEMBERED = 512  # far more than can be under way at once
 
 
 class Portfolio:
@@ -50,7 +51,8 @@ class Portfolio:
         self.queue: deque[ClosedBar | Queued] = deque()
         self.seen: dict[str, int] = {}  # "topic/partition" -> first source offset not yet seen
         self._columns: dict[str, int] = {}
-        self._is_new(source)
+        self.reports: list[str] = []  # ids of the last reports, oldest first
+        self._is_new(source, "portfolio")
         self._join(_entries(policy))
         self.walk.set_members(self.members)
 
@@ -93,9 +95,12 @@ class Portfolio:
                 return []
             self.builder.release(column, record.through_ns)
             return self._close()
-        if not self._is_new(record.source):
+        if not self._is_new(record.source, _entity(record)) or self._is_repeated(record):
             return []
         if isinstance(record, StrategyRegistered):
+            if self.walk.policy.portfolio_id not in record.registration.portfolios:
+                self._leave(record.registration.strategy_id)
+                return self._close()
             self._register(record.registration)
         elif isinstance(record, PortfolioRegistered):
             if record.registration.policy_version <= self.walk.policy_version:
@@ -117,12 +122,25 @@ class Portfolio:
             self.seen[key] = max(first, int(rows.source_offset[here].max()) + 1)
         return fresh
 
-    def _is_new(self, source: Position) -> bool:
-        key = f"{source.topic}/{source.partition}"
+    def _is_new(self, source: Position, entity: str) -> bool:
+        """Tell whether a record stands past what was seen of its source, and remember it.
+
+        The registry is compacted and may be told again from its beginning, hence one mark an entity.
+        """
+        key = f"{source.topic}/{source.partition}/{entity}"
         if source.offset < self.seen.get(key, 0):
             return False
         self.seen[key] = source.offset + 1
         return True
+
+    def _is_repeated(self, record: Queued) -> bool:
+        """Tell whether an execution report was seen under the same id; remember it otherwise."""
+        if not isinstance(record, Report):
+            return False
+        if record.report.report_id in self.reports:
+            return True
+        self.reports = [*self.reports[1 - REPORTS_REMEMBERED :], record.report.report_id]
+        return False
 
     # ------------------------------------------------------------------ membership
 
@@ -139,6 +157,12 @@ class Portfolio:
         if column is not None and self.builder.ended_ns[column] != ALWAYS_NS:
             self.builder.revive(column)
         self._join({registration.strategy_id: _entry(registration)})
+
+    def _leave(self, name: str) -> None:
+        """End a strategy whose registration no longer names us, unless our own policy lists it."""
+        column = self._columns.get(name)
+        if column is not None and name not in _entries(self.walk.policy):
+            self.builder.end(column, self.builder.closed_ns)
 
     def _change_members(self, policy: PortfolioPolicy) -> None:
         """Follow the list of a new policy: new names join, names left out end."""
@@ -224,6 +248,7 @@ class Portfolio:
             "shard": self.walk.shard,
             "members": msgspec.msgpack.encode(list(self.members.values())),
             "seen": dict(self.seen),
+            "reports": list(self.reports),
             "builder": self.builder.to_state(),
             "walk": self.walk.to_state(),
             "queue": [_queued_state(item) for item in self.queue],
@@ -237,6 +262,7 @@ class Portfolio:
         members = msgspec.msgpack.decode(state["members"], type=list[StrategyEntry])
         portfolio.members = {entry.id: entry for entry in members}
         portfolio.seen = dict(state["seen"])
+        portfolio.reports = list(state["reports"])
         capacity = portfolio.walk.windows.capacity
         portfolio.builder = BarBuilder.from_state(
             portfolio.walk.policy.bar, capacity, state["builder"]
@@ -260,6 +286,12 @@ def _entry(registration: StrategyRegistration) -> StrategyEntry:
         weight_max=registration.weight_max,
         account=registration.account_id,
     )
+
+
+def _entity(record: Queued) -> str:
+    if isinstance(record, StrategyRegistered):
+        return f"strategy/{record.registration.strategy_id}"
+    return "portfolio" if isinstance(record, PortfolioRegistered) else ""
 
 
 def _is_urgent(record: Queued) -> bool:

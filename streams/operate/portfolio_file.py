@@ -8,6 +8,7 @@ import yaml
 from schemas.policy import PolicyError, PortfolioPolicy, load_policy
 from streams.core.calendar import check_schedule
 from streams.core.covariance import parse_covariance
+from streams.core.errors import ApseError
 
 
 def read_policy(path: Path) -> PortfolioPolicy:
@@ -19,17 +20,31 @@ def read_policy(path: Path) -> PortfolioPolicy:
         When it is no YAML mapping, or a key or value cannot be used.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        message = f"{path}: not a YAML file: {error}"
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        message = f"{path}: not a text file: {error}"
         raise PolicyError(message) from error
+    return parse_policy(text, str(path))
+
+
+def parse_policy(text: str, where: str) -> PortfolioPolicy:
+    """Return the policy that a text describes; ``where`` begins what is said of its faults.
+
+    Raises
+    ------
+    PolicyError
+        As :func:`read_policy`.
+    """
     try:
-        policy = load_policy(document)
-    except PolicyError as error:
-        message = f"{path}: {error}"
+        policy = load_policy(yaml.safe_load(text))
+        check_schedule(policy.rebalance.schedule)
+        parse_covariance(policy.estimation.covariance)
+    except yaml.YAMLError as error:
+        message = f"{where}: not a YAML file: {error}"
         raise PolicyError(message) from error
-    check_schedule(policy.rebalance.schedule)
-    parse_covariance(policy.estimation.covariance)
+    except (PolicyError, ApseError) as error:
+        message = f"{where}: {error}"
+        raise PolicyError(message) from error
     return policy
 
 

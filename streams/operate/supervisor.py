@@ -1,4 +1,4 @@
-"""The engine's processes under one supervisor: started, restarted when they leave, ended by id.
+"""The engine's processes under one supervisor: started, started again when they leave, and ended.
 
 A process that leaves resumes from its checkpoint or its committed offsets, so that starting it
 again is all there is to do. One that refuses (:data:`streams.agents.crash.EXIT_REFUSED`) is not
@@ -8,10 +8,11 @@ started again: a person has to look.
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,9 +29,21 @@ PORTFOLIO: Final[Command] = ("streams.agents.portfolio",)
 OPTIMIZER: Final[Command] = ("streams.agents.optimizer",)
 ENGINE: Final = (INGEST, PORTFOLIO, OPTIMIZER)
 
+INSTANCE_VARIABLES: Final = (
+    "APSE_INGEST__INSTANCE",
+    "APSE_ENGINE__INSTANCE",
+    "APSE_OPTIMIZER__INSTANCE",
+)
+"""Static membership: a process started again gets its partitions back without a rebalance."""
+
 RESTARTS_MAX: Final = 20
-BACKOFF_S: Final = 0.5
+"""So often in a row may a process leave before it is given up: some three minutes."""
+STEADY_S: Final = 60.0
+"""A process that lived so long was well; counting begins anew."""
+BACKOFF_S: Final = 0.2
+BACKOFF_MAX_S: Final = 10.0
 STOP_TIMEOUT_S: Final = 10.0
+LAST_WORDS_LINES: Final = 5
 _PDEATHSIG: Final = 1  # prctl: a signal to the child when its parent dies
 
 
@@ -41,7 +54,9 @@ class EngineStoppedError(ApseError):
 @dataclass(slots=True)
 class _Child:
     command: Command
+    instance: str
     process: subprocess.Popen[bytes]
+    started_s: float
     restarts: int = 0
     due_s: float | None = None  # when it is started again
 
@@ -75,7 +90,12 @@ class Supervisor:
         self._logs = logs
         if logs is not None:
             logs.mkdir(parents=True, exist_ok=True)
-        self._children = [_Child(command, self._spawn(command)) for command in commands]
+        us = f"{socket.gethostname()}-{os.getpid()}"
+        self._children: list[_Child] = []
+        for number, command in enumerate(commands):
+            instance = f"{us}-{id(self)}-{number}"
+            process = self._spawn(command, instance)
+            self._children.append(_Child(command, instance, process, time.monotonic()))
 
     def __enter__(self) -> Self:
         return self
@@ -98,29 +118,35 @@ class Supervisor:
         Raises
         ------
         EngineStoppedError
-            When a process refused to go on, or has left too often.
+            When a process refused to go on, or has left too often in a row.
         """
         for child in self._children:
             code = child.process.poll()
-            if code is None:
-                continue
+            if code is not None:
+                self._restart(child, code)
+
+    def _restart(self, child: _Child, code: int) -> None:
+        now_s = time.monotonic()
+        if child.due_s is None:
+            if now_s - child.started_s > STEADY_S:
+                child.restarts = 0
             if code == EXIT_REFUSED or child.restarts >= RESTARTS_MAX:
-                why = "refuses to go on" if code == EXIT_REFUSED else f"left {child.restarts} times"
+                refused = code == EXIT_REFUSED
+                why = "refuses to go on" if refused else f"left {child.restarts + 1} times"
                 words = self._last_words(child.command)
                 message = f"{child.command[0]} {why}, last with code {code}; {words}"
                 raise EngineStoppedError(message)
-            now_s = time.monotonic()
-            if child.due_s is None:
-                child.due_s = now_s + BACKOFF_S
-            elif now_s >= child.due_s:
-                child.restarts, child.due_s = child.restarts + 1, None
-                child.process = self._spawn(child.command)
+            child.due_s = now_s + min(BACKOFF_S * 2**child.restarts, BACKOFF_MAX_S)
+        elif now_s >= child.due_s:
+            child.restarts, child.due_s, child.started_s = child.restarts + 1, None, now_s
+            child.process = self._spawn(child.command, child.instance)
 
     def stop(self) -> None:
         """End all processes, kindly first."""
         for child in self._children:
             if child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
+                child.process.send_signal(signal.SIGCONT)  # one that is frozen ends as well
         end_s = time.monotonic() + STOP_TIMEOUT_S
         for child in self._children:
             try:
@@ -129,38 +155,53 @@ class Supervisor:
                 child.process.kill()
                 child.process.wait()
 
-    def _spawn(self, command: Command) -> subprocess.Popen[bytes]:
+    def _spawn(self, command: Command, instance: str) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-m", *command]
+        environment = dict.fromkeys(INSTANCE_VARIABLES, instance) | self._environment
         if self._logs is None:
-            return self._start(argv, None)
+            return _start(argv, environment, None)
         with self._log_of(command).open("ab") as log:
-            return self._start(argv, log)
-
-    def _start(self, argv: list[str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603  # our own modules, and no shell
-            argv,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509  # one system call, no lock of ours is held
-        )
+            return _start(argv, environment, log)
 
     def _log_of(self, command: Command) -> Path:
         assert self._logs is not None
-        return self._logs / f"{command[0].split('.')[1]}-{command[0].split('.')[2]}.log"
+        return self._logs / f"{'-'.join(command[0].split('.')[1:3])}.log"
 
     def _last_words(self, command: Command) -> str:
         if self._logs is None:
             return "its log is above"
-        lines = self._log_of(command).read_text(errors="replace").splitlines()[-5:]
-        return "its last words: " + " | ".join(lines)
+        lines = self._log_of(command).read_text(errors="replace").splitlines()
+        return "its last words: " + " | ".join(lines[-LAST_WORDS_LINES:])
+
+
+def _start(
+    argv: list[str], environment: Mapping[str, str], log: IO[bytes] | None
+) -> subprocess.Popen[bytes]:
+    # The commands are modules of ours. Between fork and exec only one ready C function is called.
+    return subprocess.Popen(  # noqa: S603  # see above
+        argv,
+        env=environment,
+        stdin=None if log is None else subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509  # see above
+    )
+
+
+def _prctl() -> Callable[..., object] | None:
+    if sys.platform != "linux":
+        return None
+    function: Callable[..., object] = ctypes.CDLL(None).prctl
+    return function
+
+
+_PRCTL: Final = _prctl()
 
 
 def _die_with_parent() -> None:
     """Ask Linux to end this child with its parent: a killed supervisor leaves nothing behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)
+    if _PRCTL is not None:
+        _PRCTL(_PDEATHSIG, signal.SIGTERM)
 
 
 def executor(bootstrap: str, scope: str, *arguments: str) -> Command:

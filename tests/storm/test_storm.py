@@ -5,15 +5,8 @@ import struct
 
 import pytest
 
-from tests.storm.storm import (
-    Outcome,
-    Plan,
-    chains,
-    judge_images,
-    judge_outputs,
-    kills_of,
-    run_storm,
-)
+from tests.storm.judge import Outcome, Plan, chains, judge_images, judge_outputs, kills_of
+from tests.storm.storm import run_storm
 from tests.storm.toy_fold import EVENT, OutOfPlaceError, State, output_id, step
 
 PLAN = Plan(seed=1, shell="plain", partitions=2)

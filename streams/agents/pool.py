@@ -1,0 +1,116 @@
+"""Solving in processes of their own, with a deadline; what hangs or dies costs one failed reply.
+
+Imported by the pool's processes, so that nothing of Kafka is loaded there.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import Final
+
+from threadpoolctl import threadpool_limits
+
+from schemas.codec import decode_request, encode_record
+from schemas.journal import Reply
+from schemas.optimize import OptimizeReply, OptimizeRequest, SolveDiagnostics
+from streams.core.optimize import Failed, Outcome
+from streams.core.requests import reply_to, solve_request
+
+MS_PER_S: Final = 1_000
+
+
+def solve_bytes(data: bytes) -> bytes:
+    """Solve one encoded request; return the encoded journal record of its reply.
+
+    Runs in a pool process. A request that cannot be worked with is a failed reply: the fold waits
+    for an answer, and sending the same request again would not help.
+    """
+    request = decode_request(data)
+    begun_s = time.perf_counter()
+    outcome: Outcome
+    try:
+        outcome = solve_request(request)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the agent goes on
+        outcome = Failed(reason=f"the request cannot be solved: {error!r}")
+    facts = SolveDiagnostics(
+        solve_seconds=time.perf_counter() - begun_s, worker=f"pid-{os.getpid()}", iterations=0
+    )
+    return encode_record(Reply(reply=reply_to(request, outcome, facts)))
+
+
+def prepare_process() -> None:
+    """Make a pool process ready: one BLAS thread, and an end when its parent ends."""
+    threadpool_limits(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent is gone; the pool's own pipes stay open in each process."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "runs in a pool process"
+    wait([parent.sentinel])
+    os._exit(0)
+
+
+class Pool:
+    """A process pool with a deadline.
+
+    Parameters
+    ----------
+    processes
+        Size of the pool.
+    deadline_ms
+        Time that one solve may take.
+    """
+
+    def __init__(self, processes: int, deadline_ms: int) -> None:
+        self._processes = processes
+        self._deadline_s = deadline_ms / MS_PER_S
+        self._executor = self._start()
+
+    async def solve(self, data: bytes) -> bytes:
+        """Return the encoded reply to one encoded request; a solve that fails is a reply too."""
+        loop = asyncio.get_running_loop()
+        try:
+            task = loop.run_in_executor(self._executor, solve_bytes, data)
+            return await asyncio.wait_for(task, self._deadline_s)
+        except TimeoutError:
+            return self._give_up(data, f"no answer within {self._deadline_s} s")
+        except BrokenProcessPool:
+            return self._give_up(data, "the solving process died")
+
+    def close(self) -> None:
+        """End the pool's processes."""
+        # There is no public way to end a process that hangs.
+        processes = list((self._executor._processes or {}).values())  # noqa: SLF001  # see above
+        for process in processes:
+            process.kill()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.join()
+
+    def _give_up(self, data: bytes, reason: str) -> bytes:
+        """Replace the pool and return a failed reply."""
+        self.close()
+        self._executor = self._start()
+        return encode_record(Reply(reply=_failed(decode_request(data), reason)))
+
+    def _start(self) -> ProcessPoolExecutor:
+        executor = ProcessPoolExecutor(
+            self._processes,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=prepare_process,
+        )
+        for _ in range(self._processes):
+            executor.submit(os.getpid)  # prewarmed: the first request does not pay the imports
+        return executor
+
+
+def _failed(request: OptimizeRequest, reason: str) -> OptimizeReply:
+    facts = SolveDiagnostics(solve_seconds=0.0, worker="", iterations=0)
+    return reply_to(request, Failed(reason=reason), facts)
