@@ -101,18 +101,26 @@ class Gatherer:
         self._position: ShardPosition | None = None
         self._parts: dict[tuple[str, int, int, int], dict[int, bytes]] = {}
         self._slots: dict[tuple[str, int, int, int], int] = {}
+        self.unreadable = 0
 
     def add(self, key: bytes, value: bytes) -> None:
-        """Take one record in."""
-        if key.endswith(b"/position"):
-            position = decode_position(value)
-            if self._position is None or position.next_offset >= self._position.next_offset:
-                self._position = position
-            return
-        part = decode_chunk(value)
+        """Take one record in; one that cannot be read counts as lost."""
+        try:
+            if key.endswith(b"/position"):
+                self._add_position(decode_position(value))
+            else:
+                self._add_chunk(decode_chunk(value), int(key.split(b"/")[-2]))
+        except (ValueError, IndexError):
+            self.unreadable += 1
+
+    def _add_position(self, position: ShardPosition) -> None:
+        if self._position is None or position.next_offset >= self._position.next_offset:
+            self._position = position
+
+    def _add_chunk(self, part: PortfolioCheckpoint, slot: int) -> None:
         group = (part.portfolio_id, part.next_offset, part.checksum, part.chunks)
         self._parts.setdefault(group, {})[part.chunk] = part.data
-        self._slots[group] = int(key.split(b"/")[-2])
+        self._slots[group] = slot
 
     def found(self) -> Found:
         """Return the position, and the newest complete image of each portfolio."""
@@ -120,7 +128,7 @@ class Gatherer:
         for group, parts in self._parts.items():
             portfolio_id, next_offset, checksum, chunks = group
             newest = images.get(portfolio_id)
-            if len(parts) < chunks or (newest is not None and newest.next_offset > next_offset):
+            if set(parts) != set(range(chunks)) or (newest is not None and newest.next_offset > next_offset):
                 continue
             data = b"".join(parts[chunk] for chunk in range(chunks))
             if zlib.crc32(data) == checksum:

@@ -37,9 +37,12 @@ def build(settings: Settings) -> faust.App:
     shards = Shards(settings)
 
     async def resume(mine: set[int]) -> dict[int, int]:
-        missing = shards.missing(mine)
-        loaded = await asyncio.get_running_loop().run_in_executor(None, shards.load, missing)
-        shards.install(loaded)
+        try:
+            missing = shards.missing(mine)
+            loaded = await asyncio.get_running_loop().run_in_executor(None, shards.load, missing)
+            shards.install(loaded)
+        except Exception as error:  # noqa: BLE001  # Faust would go on without a position
+            leave(EXIT_AGENT, f"shards {sorted(mine)} could not be resumed: {error!r}")
         log.info("assigned", shards=sorted(shards.owned))
         return {number: owned.shard.next_offset for number, owned in shards.owned.items()}
 

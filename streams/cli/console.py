@@ -55,7 +55,7 @@ def note(message: str) -> None:
 
 def table(*names: str, figures: tuple[str, ...] = ()) -> Table:
     """Return an empty table: columns of words, whose first is never cut, then of figures."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for number, name in enumerate(names):
         made.add_column(name, no_wrap=number == 0)
     for name in figures:

@@ -214,10 +214,11 @@ def _bar(
     """Return the bar that closes the file: the one asked for, else the portfolio's."""
     if wanted is not None:
         try:
-            return msgspec.convert(wanted, Bar)
+            asked: Bar = msgspec.convert(wanted, Bar)
         except msgspec.ValidationError as error:
             message = f"--bar {wanted!r}: {error}"
             raise ConfigError(message) from error
+        return asked
     found = bar_of(read_registry(kafka), returns.names, portfolio)
     if found is None:
         note(

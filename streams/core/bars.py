@@ -13,13 +13,14 @@ import numpy as np
 
 from schemas.journal import ROW_INACTIVE, ROW_PROGRESS, ROW_VALUE
 from schemas.policy import Bar
-from streams.core.arrays import FloatArray, IntArray
+from streams.core.arrays import BoolArray, FloatArray, IntArray
 from streams.core.calendar import bar_end, bar_ends, last_bar_end, last_bar_ends
 from streams.core.frames import Rows
 
 NEVER_NS: Final = -(2**62)
 ALWAYS_NS: Final = 2**62
 DEAD_RETURN: Final = -1.0
+_GROWTH_MAX: Final = float(np.finfo(np.float64).max)  # a bar stays a number, whatever is claimed
 
 
 class Part(NamedTuple):
@@ -32,10 +33,14 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClosedBar:
-    """A bar whose shares are all final; ``values`` (N,) is NaN where the strategy has none."""
+    """A bar whose shares are all final, with the columns as they were when it closed.
+
+    ``values`` (N,) is NaN where a strategy has none; ``ended`` (N,) tells who was over by then.
+    """
 
     end_ns: int
     values: FloatArray
+    ended: BoolArray
 
 
 class Correction(NamedTuple):
@@ -85,7 +90,7 @@ def compound(parts: list[Part]) -> float:
         return parts[0].value
     growth = 1.0
     for part in parts:
-        growth *= 1.0 + part.value
+        growth = min(growth * (1.0 + part.value), _GROWTH_MAX)
     return growth - 1.0
 
 
@@ -186,23 +191,29 @@ class BarBuilder:
             self._advance(column, last_bar_end(stamp_ns, self.bar))
             return None
         if kind == ROW_INACTIVE:
-            self.end(column, bar_end(stamp_ns, self.bar))
+            # bars already final stay as they are, though the mark be older than them
+            self.end(column, max(bar_end(stamp_ns, self.bar), int(self.final_ns[column])))
             return None
         part = Part(stamp_ns, int(rows.revision[row]), float(rows.value[row]))
         end_ns = bar_end(stamp_ns, self.bar)
         if end_ns <= self.final_ns[column]:
-            return self._revise(column, end_ns, part)
-        self._add(column, end_ns, part)
-        if part.value == DEAD_RETURN:
+            correction = self._revise(column, end_ns, part)
+            if correction is not None and correction.new == DEAD_RETURN:
+                self.end(column, correction.after_ns)
+            return correction
+        if self._add(column, end_ns, part) and part.value == DEAD_RETURN:
             self.end(column, end_ns - 1)
         return None
 
-    def _add(self, column: int, end_ns: int, part: Part) -> None:
+    def _add(self, column: int, end_ns: int, part: Part) -> bool:
+        """Put a row into a share that is not final; return whether it changed anything."""
         share = self._share(end_ns)
         parts = share.rows_of(column)
-        if _insert(parts, part):
+        changed = _insert(parts, part)
+        if changed:
             share.set_rows(column, parts)
         self._advance(column, last_bar_end(part.stamp_ns, self.bar))
+        return changed
 
     def _revise(self, column: int, end_ns: int, part: Part) -> Correction | None:
         """Return the correction that a row for a final share means; None for a duplicate, or a bar no longer remembered."""
@@ -242,7 +253,7 @@ class BarBuilder:
             if np.isnan(share.values).all():
                 del self._shares[end_ns]
                 continue
-            closed.append(ClosedBar(end_ns, share.values.copy()))
+            closed.append(ClosedBar(end_ns, share.values.copy(), end_ns > self.ended_ns))
             self._remembered.append(end_ns)
         if closed:
             self.closed_ns = closed[-1].end_ns
@@ -273,6 +284,7 @@ class BarBuilder:
         shape = (len(ends), len(self.names))
         return {
             "names": list(self.names),
+            "horizon_bars": self.horizon_bars,
             "closed_ns": self.closed_ns,
             "final_ns": self.final_ns,
             "ended_ns": self.ended_ns,
@@ -291,9 +303,9 @@ class BarBuilder:
         }
 
     @classmethod
-    def from_state(cls, bar: Bar, horizon_bars: int, state: dict[str, Any]) -> "BarBuilder":
+    def from_state(cls, bar: Bar, state: dict[str, Any]) -> "BarBuilder":
         """Return the builder that :meth:`to_state` described."""
-        builder = cls(bar, tuple(state["names"]), horizon_bars)
+        builder = cls(bar, tuple(state["names"]), state["horizon_bars"])
         builder.closed_ns = state["closed_ns"]
         builder.final_ns = state["final_ns"].copy()
         builder.ended_ns = state["ended_ns"].copy()

@@ -61,18 +61,25 @@ class History:
         """Change the columns; ``picked`` holds the old column of each new one, -1 for a new strategy."""
         self._weights = [np.append(weights, 0.0)[picked] for weights in self._weights]
 
+    def resize(self, capacity: int) -> None:
+        """Remember more bars from now on, or forget all but the newest."""
+        self._capacity = capacity
+        surplus = max(0, len(self._ends_ns) - capacity)
+        del self._ends_ns[:surplus], self._weights[:surplus], self._gross[:surplus]
+
     def to_state(self) -> dict[str, Any]:
         """Return everything as plain values and arrays."""
         return {
+            "capacity": self._capacity,
             "ends_ns": list(self._ends_ns),
             "weights": np.array(self._weights),
             "gross": list(self._gross),
         }
 
     @classmethod
-    def from_state(cls, capacity: int, state: dict[str, Any]) -> "History":
+    def from_state(cls, state: dict[str, Any]) -> "History":
         """Return the history that :meth:`to_state` described."""
-        history = cls(capacity)
+        history = cls(state["capacity"])
         history._ends_ns = list(state["ends_ns"])
         history._weights = list(state["weights"])
         history._gross = list(state["gross"])

@@ -84,6 +84,12 @@ class Ledger:
         """Queue a fill; fills take effect in the order they were queued."""
         self.fills.append(Fill(before_bar, weights.copy(), cash))
 
+    def coming(self) -> tuple[FloatArray, float]:
+        """Return weights (N,) and cash after the fills already ordered: what a new decision changes."""
+        if self.fills:
+            return self.fills[-1].weights, self.fills[-1].cash
+        return self.held, self.cash
+
     def advance(
         self,
         bar_number: int,
@@ -108,7 +114,8 @@ class Ledger:
         coverage = float(np.abs(self.held[present]).sum()) / exposure if exposure > 0 else 1.0
         self._drift(known, cash_rate, gross)
         net = (1.0 - cost) * (1.0 + gross) - 1.0
-        self.nav = min(self.nav * (1.0 + net) * (1.0 + adjustment), _NAV_MAX)
+        nav = self.nav * (1.0 + net) * (1.0 + adjustment)
+        self.nav = max(0.0, min(nav, _NAV_MAX))  # shorts may lose more than all; a NAV of 0 is over
         self.high = max(self.high, self.nav)
         return BarResult(
             return_gross=gross,
@@ -143,7 +150,8 @@ class Ledger:
         """Change the columns; ``picked`` holds the old column of each new one, -1 for a new strategy."""
 
         def move(weights: FloatArray) -> FloatArray:
-            return np.append(weights, 0.0)[picked]  # -1 finds the appended one
+            moved: FloatArray = np.append(weights, 0.0)[picked]  # -1 finds the appended one
+            return moved
 
         self.held, self.target = move(self.held), move(self.target)
         self.fills = [Fill(fill.before_bar, move(fill.weights), fill.cash) for fill in self.fills]

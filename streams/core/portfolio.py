@@ -28,7 +28,7 @@ from streams.core.bars import ALWAYS_NS, BarBuilder, ClosedBar
 from streams.core.frames import Rows
 from streams.core.history import DueCorrection
 from streams.core.outputs import Output
-from streams.core.walk import Walk
+from streams.core.walk import Walk, history_bars
 
 Addressed = (
     StrategyRegistered | PortfolioRegistered | Control | Risk | Report | Release | Reply | Nudge
@@ -103,7 +103,7 @@ class Portfolio:
                 return self._close()
             self._register(record.registration)
         elif isinstance(record, PortfolioRegistered):
-            if record.registration.policy_version <= self.walk.policy_version:
+            if not self._is_newer(record.registration):
                 return []
             self._change_members(record.registration.policy)
         elif _is_urgent(record):
@@ -146,7 +146,7 @@ class Portfolio:
 
     def _join(self, entries: dict[str, StrategyEntry]) -> None:
         self.members.update(entries)
-        names = tuple(sorted(self.members))
+        names = tuple(sorted({*self.members, *self._columns}))
         if names != self.builder.names:
             self.builder.set_names(names)
             self._columns = {name: column for column, name in enumerate(names)}
@@ -164,12 +164,22 @@ class Portfolio:
         if column is not None and name not in _entries(self.walk.policy):
             self.builder.end(column, self.builder.closed_ns)
 
+    def _is_newer(self, registration: PortfolioRegistration) -> bool:
+        """Tell whether a policy follows on all that we know of; the bar of a portfolio never changes."""
+        waiting = [r.registration for r in self.queue if isinstance(r, PortfolioRegistered)]
+        newest = max([self.walk.policy_version, *(r.policy_version for r in waiting)])
+        return registration.policy_version > newest and registration.policy.bar == self.builder.bar
+
     def _change_members(self, policy: PortfolioPolicy) -> None:
-        """Follow the list of a new policy: new names join, names left out end."""
+        """Follow the list of a new policy: new names join, names left out end, and may come back."""
         entries = _entries(policy)
+        self.builder.horizon_bars = history_bars(policy)
+        for name in set(entries) & (set(self._columns) - set(self.members)):
+            self.builder.revive(self._columns[name])
         if not isinstance(policy.strategies, FromReturns):
             for name in set(self.members) - set(entries):
                 self.builder.end(self._columns[name], self.builder.closed_ns)
+                del self.members[name]
         self._join(entries)
 
     # ------------------------------------------------------------------ the walk
@@ -184,8 +194,7 @@ class Portfolio:
         while self.queue and self.walk.pending is None:
             item = self.queue.popleft()
             if isinstance(item, ClosedBar):
-                ended = self.builder.ended_ns[[self._columns[name] for name in self.walk.names]]
-                outputs += self.walk.advance(item, ended)
+                outputs += self.walk.advance(item)
             else:
                 outputs += self._act(item)
         return outputs
@@ -263,10 +272,7 @@ class Portfolio:
         portfolio.members = {entry.id: entry for entry in members}
         portfolio.seen = dict(state["seen"])
         portfolio.reports = list(state["reports"])
-        capacity = portfolio.walk.windows.capacity
-        portfolio.builder = BarBuilder.from_state(
-            portfolio.walk.policy.bar, capacity, state["builder"]
-        )
+        portfolio.builder = BarBuilder.from_state(portfolio.walk.policy.bar, state["builder"])
         portfolio._columns = {name: column for column, name in enumerate(portfolio.builder.names)}
         portfolio.queue = deque(_queued_item(item) for item in state["queue"])
         return portfolio
@@ -302,7 +308,7 @@ def _is_urgent(record: Queued) -> bool:
 
 def _queued_state(item: ClosedBar | Queued) -> dict[str, Any]:
     if isinstance(item, ClosedBar):
-        return {"end_ns": item.end_ns, "values": item.values}
+        return {"end_ns": item.end_ns, "values": item.values, "ended": item.ended}
     return {"record": msgspec.msgpack.encode(item)}
 
 
@@ -310,4 +316,4 @@ def _queued_item(state: dict[str, Any]) -> ClosedBar | Queued:
     if "record" in state:
         item: Queued = msgspec.msgpack.decode(state["record"], type=Queued)
         return item
-    return ClosedBar(state["end_ns"], state["values"])
+    return ClosedBar(state["end_ns"], state["values"], state["ended"])

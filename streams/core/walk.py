@@ -3,6 +3,7 @@
 It takes bars one by one and stands still while a decision is awaited. All that it needs to go on is in its state.
 """
 
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -35,6 +36,12 @@ NUDGES_MAX: Final = 3
 
 COVARIANCE_EVERY_BARS: Final = 20
 """The full matrix is published with each decision and at every bar number that this divides."""
+
+
+def history_bars(policy: PortfolioPolicy) -> int:
+    """Return how many bars a policy needs at hand: its longest window, and room to rebuild it."""
+    estimation = policy.estimation
+    return RollingCovariance.history(max(*estimation.windows, estimation.window_bars))
 
 
 class Walk:
@@ -75,7 +82,10 @@ class Walk:
         self.history.select(picked)
         self.names = names
         self.entries = tuple(entries[name] for name in names)
-        self.status.ended = np.zeros(len(names), dtype=bool)
+        self.status.ended = np.append(self.status.ended, False)[picked]  # -1 finds the appended one
+        if self.last is not None:
+            contribution = np.append(self.last.contribution, 0.0)[picked]
+            self.last = replace(self.last, contribution=contribution)
         self.covariance = self._new_covariance(np.flatnonzero(self._eligible()))
         if first and self.policy.initial_weights:
             self.ledger.start_with(
@@ -95,13 +105,17 @@ class Walk:
         self.windows = self._new_windows(len(self.names))
         for row in held:
             self.windows.push(row)
+        earned = self.own.values(self.own.capacity) if self.own.count else np.empty((0, 1))
         self.own = RollingWindows(policy.estimation.windows, 1)
+        for row in earned:
+            self.own.push(row)
+        self.history.resize(self.windows.capacity)
         self.covariance = self._new_covariance(np.flatnonzero(self._eligible()))
 
     # ------------------------------------------------------------------ bars
 
-    def advance(self, bar: ClosedBar, ended_ns: IntArray) -> list[Output]:
-        """Walk one closed bar; ``ended_ns`` (N,) says after which bar end each strategy is over."""
+    def advance(self, bar: ClosedBar) -> list[Output]:
+        """Walk one closed bar."""
         status = self.status
         status.bar_number += 1
         status.previous_end_ns = (
@@ -110,7 +124,7 @@ class Walk:
             else bar.end_ns - bar_length_ns(self.policy.bar)
         )
         status.end_ns = bar.end_ns
-        status.ended = bar.end_ns > ended_ns
+        status.ended = bar.ended
         adjusted = any(correction.after_ns < bar.end_ns for correction in self.corrections)
         adjustment = self._apply_corrections(bar.end_ns) if adjusted else 0.0
         policy = self.policy
@@ -188,8 +202,8 @@ class Walk:
             estimates=estimates,
             excluded=selection.excluded,
             names=self.names,
-            held=tuple(self.ledger.held.tolist()),
-            held_cash=self.ledger.cash,
+            held=tuple(book.held.tolist()),
+            held_cash=book.held_cash,
         )
         return [Output(OPTIMIZE, self.policy.portfolio_id, request, partition=self.shard)]
 
@@ -229,12 +243,16 @@ class Walk:
     def reduce(self, multiplier: float, reason: str) -> list[Output]:
         """Scale the weights to a risk overlay's multiplier; a larger one only counts from the next decision on."""
         before, self.status.multiplier = self.status.multiplier, multiplier
-        if multiplier >= before or self.last is None or not self.ledger.held.any():
+        book = self._book()
+        if multiplier >= before or self.last is None or not book.held.any():
             return []
         context = self._next_context(
             Trigger(kind="risk", value=multiplier, threshold=before, reason=reason)
         )
-        decision = reduce_by_overlay(self._book(), context, multiplier / before, self.policy)
+        if self.status.halted:
+            decision = declined(context, "halted", self.policy, names=self.names)
+            return self._conclude(decision, context)
+        decision = reduce_by_overlay(book, context, multiplier / before, self.policy)
         return self._conclude(decision, context)
 
     def _next_context(self, trigger: Trigger) -> Context:
@@ -285,6 +303,7 @@ class Walk:
 
     def _book(self) -> Book:
         window = self.policy.estimation.window_bars
+        held, held_cash = self.ledger.coming()
         return Book(
             names=self.names,
             entries=self.entries,
@@ -292,8 +311,8 @@ class Walk:
             n_obs=self.windows.summary(window).count,
             age_bars=self.windows.last_value_age(),
             ended=self.status.ended,
-            held=self.ledger.held,
-            held_cash=self.ledger.cash,
+            held=held,
+            held_cash=held_cash,
         )
 
     def _metrics(self) -> Output:
@@ -359,7 +378,7 @@ class Walk:
     def _new_windows(self, columns: int) -> RollingWindows:
         estimation = self.policy.estimation
         lengths = tuple(sorted({*estimation.windows, estimation.window_bars}))
-        return RollingWindows(lengths, columns, RollingCovariance.history(max(lengths)))
+        return RollingWindows(lengths, columns, history_bars(self.policy))
 
     def _new_covariance(self, eligible: IntArray) -> RollingCovariance | None:
         if not eligible.size:
@@ -412,5 +431,5 @@ class Walk:
             walk.pending = msgspec.msgpack.decode(state["pending"], type=Pending)
         if state["last"] is not None:
             walk.last = BarResult(**state["last"])
-        walk.history = History.from_state(walk.windows.capacity, state["history"])
+        walk.history = History.from_state(state["history"])
         return walk

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Group
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -18,11 +19,14 @@ SHARPE_WINDOW = "252"
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Board:
-    """Everything shown. ``books`` are the NAVs of the plain books by bar number, rebased at the first command."""
+    """Everything shown.
+
+    ``books`` are the NAVs of the plain books by bar number, rebased at the first command.
+    """
 
     books: dict[str, FloatArray]
     families: dict[str, str]
-    footer: tuple[str, ...]
+    footer: tuple[str, ...] = ()
     published: int = 0
     state: StateRecord | None = None
     metrics: MetricsRecord | None = None
@@ -60,7 +64,7 @@ class Board:
 
     @property
     def settled(self) -> bool:
-        """Tell whether every decision of the walked bars is here and every command is acknowledged."""
+        """Tell whether all decisions of the walked bars are here and all commands acknowledged."""
         if self.state is None or len(self.decisions) != self.state.version:
             return False
         return self.commands <= set(self.acks)
@@ -90,17 +94,17 @@ class Board:
         """Return the whole table."""
         if self.state is None:
             return Group(Text("waiting for the first bar"))
-        lines = [
+        lines: list[RenderableType] = [
             Text(f"{_day(self.state)}   {self._navs()}", style="bold"),
             Text(self._counts()),
             self._table(),
         ]
         if self.last_command is not None:
             lines.append(
-                Text(f"last command  {self.last_command.command_id}  {self.last_command.reason}")
+                Text(f"last command {self.last_command.bar_end[:10]}: {self.last_command.reason}")
             )
         if self.incident:
-            lines.append(Text(f"incident      {self.incident}", style="yellow"))
+            lines.append(Text(f"staged: {self.incident}", style="yellow"))
         return Group(*lines, *(Text(line, style="dim") for line in self.footer))
 
     def _navs(self) -> str:
@@ -117,15 +121,16 @@ class Board:
         assert self.state is not None
         correlation = "n/a" if self.correlation is None else f"{self.correlation:.3f}"
         return (
-            f"average pairwise correlation {correlation}   cost paid {self.cost_paid * 1e4:.1f} bps   "
-            f"decisions {len(self.decisions)}   commands {len(self.commands)}   acknowledged {len(self.acks)}   "
-            f"returns {self.published}   {self.state.status}"
+            f"{self.state.status}  average correlation {correlation}"
+            f"  cost paid {self.cost_paid * 1e4:.1f} bps  returns {self.published}"
+            f"  decisions {len(self.decisions)}  commands {len(self.commands)}"
+            f"  acknowledged {len(set(self.acks) & self.commands)}"
         )
 
     def _table(self) -> Table:
         state = self.state
         assert state is not None
-        table = Table("strategy", "family", pad_edge=False)
+        table = Table("strategy", "family", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
         for heading in ("held", "target", f"Sharpe {SHARPE_WINDOW}", "drawdown"):
             table.add_column(heading, justify="right")
         sharpe, drawdown = self._figures("sharpe"), self._figures("drawdown")

@@ -1,4 +1,7 @@
-"""Plain books to compare with: 1/N, inverse volatility and the index, rebalanced every bar and free of cost. Pure."""
+"""Plain books to compare with: 1/N, inverse volatility, the index. Pure.
+
+Rebalanced every bar, and free of cost.
+"""
 
 from typing import Final
 
@@ -36,9 +39,10 @@ def _mean(returns: FloatArray, weights: FloatArray) -> FloatArray:
     present = np.where(np.isnan(returns), 0.0, weights)
     total = present.sum(axis=1)
     gained = (present * np.nan_to_num(returns)).sum(axis=1)
-    return np.divide(gained, total, out=np.zeros(len(returns)), where=total > 0.0)
+    mean: FloatArray = np.divide(gained, total, out=np.zeros(len(returns)), where=total > 0.0)
+    return mean
 
 
 def _compound(returns: FloatArray) -> FloatArray:
-    nav: FloatArray = np.cumprod(1.0 + returns)
+    nav: FloatArray = np.cumprod(1.0 + returns, dtype=np.float64)
     return nav

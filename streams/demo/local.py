@@ -9,6 +9,7 @@ import msgspec
 from schemas.codec import encode_message
 from schemas.decisions import RebalanceCommand
 from schemas.events import PortfolioRegistration
+from schemas.journal import Record
 from schemas.topics import REGISTRY, REPORTS, RETURNS, Topic
 from schemas.units import parse_instant
 from schemas.views import MetricsRecord
@@ -31,7 +32,7 @@ class LocalPlay:
 
     def __init__(self, script: Script, board: Board, *, incidents: bool) -> None:
         self._board = board
-        self._router = Router(shards=1)
+        self._router = Router(shards=1, silence_ms=0)  # all that is said, is said at once
         self._gate = CommandGate()
         self._reject = {REJECTED_COMMAND: REJECTION} if incidents else {}
         self._ordinal = 0
@@ -43,15 +44,20 @@ class LocalPlay:
         key = f"portfolio/{script.policy.portfolio_id}".encode()
         self._router.learn(decode([self._arrival(REGISTRY, key, encode_message(registration))]))
 
-    def publish(self, records: Iterable[tuple[bytes, bytes]]) -> None:
+    def publish(self, records: Iterable[tuple[bytes, bytes]], end_ns: int) -> None:
         """Take one session's records in, refused ones included, and all that follows."""
         self._ingest([self._arrival(RETURNS, key, value) for key, value in records])
+        for _, release in self._router.due_releases(end_ns, at_end=True):
+            self._append(release)
 
     def _ingest(self, arrivals: list[Arrival]) -> None:
         routed = self._router.route(decode(arrivals))
         for record in routed.journal(0):
-            for output in self._engine.append(record):
-                self._take(output)
+            self._append(record)
+
+    def _append(self, record: Record) -> None:
+        for output in self._engine.append(record):
+            self._take(output)
 
     def _take(self, output: Output) -> None:
         message = output.message
@@ -93,7 +99,7 @@ def play_in_process(
             break
         if number >= script.history:
             pace.wait(show)
-        play.publish(session.records)
+        play.publish(session.records, session.end_ns)
         board.published += session.values
         board.incident = session.incident or board.incident
     show()

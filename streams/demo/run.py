@@ -1,11 +1,13 @@
-"""``apse demo``: starts a broker and the engine, preloads history, plays the rest, and shows what happens."""
+"""``apse demo``: a broker and the engine, history at once, the rest at a pace, shown as it goes."""
 
+import os
+import secrets
 import signal
 import threading
 import time
-import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -16,7 +18,6 @@ from rich.live import Live
 from examples.strategies import build_sleeves, load_prices
 from schemas.decisions import Decision, RebalanceCommand
 from schemas.events import ExecutionReport
-from schemas.policy import PortfolioPolicy
 from schemas.topics import COVARIANCE, DECISIONS, METRICS, REBALANCE, REPORTS, RETURNS, STATE, Topic
 from schemas.units import format_instant
 from schemas.views import CovarianceRecord, MetricsRecord, StateRecord
@@ -27,7 +28,7 @@ from streams.demo.books import equal_weight, index, inverse_volatility
 from streams.demo.local import play_in_process
 from streams.demo.script import REJECTED_COMMAND, Script, write_script
 from streams.kafka.admin import delete_scope
-from streams.kafka.broker import Broker, resolve_broker
+from streams.kafka.broker import BOOTSTRAP_VARIABLE, Broker, resolve_broker
 from streams.operate.current import forget_run, remember_run
 from streams.operate.portfolio_file import read_policy
 from streams.operate.publish import Pace
@@ -42,8 +43,8 @@ DEFAULT_SPEED: Final = 5.0
 SETTLE_TIMEOUT_S: Final = 180.0
 LINE_EVERY_S: Final = 5.0
 _CAVEAT: Final = (
-    "Rules on real prices, of companies that survived to 2022; market making by touch fills is a proxy. "
-    "The plain books pay no costs. Past figures promise nothing."
+    "Rules on real prices, of companies that survived to 2022; market making is a proxy by touch"
+    " fills. 1/N and inverse volatility pay no costs. Past figures promise nothing."
 )
 _SHOWN: Final[dict[str, tuple[Topic, Any]]] = {
     topic.name: (topic, kind)
@@ -78,22 +79,26 @@ def demo(options: Options) -> dict[str, Any]:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with ThreadPoolExecutor(1) as beside:
-        writing = beside.submit(
-            _script, options
-        )  # the strategies are computed while the broker starts
+        # The strategies are computed while the broker and the engine start.
+        writing = beside.submit(_script, options)
         try:
             broker = resolve_broker()
         except BrokerUnavailableError as error:
+            if os.environ.get(BOOTSTRAP_VARIABLE):  # somebody's own broker is not to be replaced
+                raise
             note(f"{error}. Playing in this process, without Kafka: same stages, same decisions.")
-            script = writing.result()
-            board = _board(script, (_CAVEAT,))
-            with _Screen(board, quiet=options.quiet) as show:
-                pace = Pace(options.speed)
-                return play_in_process(script, board, pace, stop, show, incidents=options.incidents)
+            return _play_without_broker(writing.result(), options, stop)
         with broker:
             note(f"[1/4] broker: {broker.note}")
-            script = writing.result()
-            return _Play(broker, script, options, stop).run()
+            return _Play(broker, writing, options, stop).run()
+
+
+def _play_without_broker(script: Script, options: Options, stop: threading.Event) -> dict[str, Any]:
+    board = _board(script)
+    board.footer = (_CAVEAT,)
+    with _Screen(board, quiet=options.quiet) as show:
+        pace = Pace(options.speed)
+        return play_in_process(script, board, pace, stop, show, incidents=options.incidents)
 
 
 def _script(options: Options) -> Script:
@@ -101,17 +106,16 @@ def _script(options: Options) -> Script:
     return write_script(table, read_policy(POLICY), bars=options.bars, incidents=options.incidents)
 
 
-def _board(script: Script, footer: tuple[str, ...]) -> Board:
-    policy: PortfolioPolicy = script.policy
-    assert isinstance(policy.strategies, tuple)
+def _board(script: Script) -> Board:
+    strategies = script.policy.strategies
+    assert isinstance(strategies, tuple)
     return Board(
         books={
             "1/N": equal_weight(script.returns),
             "inverse volatility": inverse_volatility(script.returns),
             "S&P 500": index(script.benchmark),
         },
-        families={entry.id: entry.family for entry in policy.strategies},
-        footer=footer,
+        families={entry.id: entry.family for entry in strategies},
     )
 
 
@@ -119,16 +123,14 @@ class _Play:
     """One run on a broker, in a scope of its own."""
 
     def __init__(
-        self, broker: Broker, script: Script, options: Options, stop: threading.Event
+        self, broker: Broker, writing: Future[Script], options: Options, stop: threading.Event
     ) -> None:
-        self._script, self._options, self._stop = script, options, stop
-        self._kafka = KafkaSettings(
-            bootstrap=broker.bootstrap, scope=f"demo-{uuid.uuid4().hex[:6]}."
-        )
+        self._writing, self._options, self._stop = writing, options, stop
+        scope = f"demo-{secrets.token_hex(3)}."
+        self._kafka = KafkaSettings(bootstrap=broker.bootstrap, scope=scope)
+        self._outlives_us = broker.kind == "external"
         self._begun_s = time.monotonic()
         self._first_command_s: float | None = None
-        self._board = _board(script, ())
-        self._line_s = 0.0
 
     def run(self) -> dict[str, Any]:
         """Start the engine, publish, show; end everything that was started."""
@@ -140,15 +142,18 @@ class _Play:
         commands = (*ENGINE, executor(kafka.bootstrap, kafka.scope, *reject))
         remember_run(kafka.bootstrap, kafka.scope)
         try:
-            with TemporaryDirectory(prefix="apse-demo-") as logs:
-                with Supervisor(commands, environment, logs=Path(logs)) as engine:
-                    note(
-                        "[3/4] engine: ingest, portfolio worker, optimizer, paper executor started"
-                    )
-                    self._play(engine)
+            with (
+                TemporaryDirectory(prefix="apse-demo-") as logs,
+                Supervisor(commands, environment, logs=Path(logs)) as engine,
+            ):
+                note("[3/4] engine: ingest, portfolio worker, optimizer, paper executor started")
+                self._script = self._writing.result()
+                self._board = _board(self._script)
+                self._play(engine)
         finally:
             forget_run()
-            delete_scope(kafka.bootstrap, kafka.scope)
+            if self._outlives_us:
+                delete_scope(kafka.bootstrap, kafka.scope)
         return self._board.answer()
 
     def _play(self, engine: Supervisor) -> None:
@@ -162,14 +167,14 @@ class _Play:
             for number in range(script.history):
                 self._publish(sender, number)
             note(
-                f"[4/4] history: {self._board.published} returns of {script.history} sessions published"
+                f"[4/4] history: {self._board.published} returns of {script.history} sessions sent"
             )
-            with self._shown() as show:
+            with _Screen(self._board, quiet=self._options.quiet) as show:
                 pace = Pace(self._options.speed)
                 for number in range(script.history, len(script.sessions)):
                     if self._stop.is_set():
                         return
-                    pace.wait(lambda: self._look(engine, reader, show))
+                    pace.wait(partial(self._look, engine, reader, show))
                     self._publish(sender, number)
                 sender.flush()
                 self._settle(engine, reader, show)
@@ -195,7 +200,7 @@ class _Play:
         show()
 
     def _settle(self, engine: Supervisor, reader: Reader, show: Callable[[], None]) -> None:
-        """Wait until every bar is walked and every command acknowledged; then stay, unless told to leave."""
+        """Wait until every bar is walked and every command acknowledged; then leave or stay."""
         end_s = time.monotonic() + SETTLE_TIMEOUT_S
         bars = len(self._script.sessions)
         while not self._stop.is_set():
@@ -207,22 +212,26 @@ class _Play:
             )
             if done and self._options.leave:
                 return
-            if not done and self._options.leave and time.monotonic() > end_s:
-                message = f"the engine is not through after {SETTLE_TIMEOUT_S:.0f} s: {self._board.line()}"
+            if done:
+                self._board.incident = "the play is over; the engine runs on until Ctrl-C"
+            elif self._options.leave and time.monotonic() > end_s:
+                message = (
+                    f"the engine is not through after {SETTLE_TIMEOUT_S:.0f} s:"
+                    f" {self._board.line()}"
+                )
                 raise DemoStalledError(message)
 
     def _footer(self, end_ns: int) -> tuple[str, ...]:
         where, topic = self._kafka.bootstrap, self._kafka.scope + RETURNS.name
         row = f'{{"strategy_id":"mine","period_end":"{format_instant(end_ns)}","return":0.001}}'
         return (
-            "Try, in another terminal:  apse explain last    apse halt --portfolio demo    apse tail rebalance",
-            "Publish your own:  apse strategy add mine --family trend --portfolio demo   then",
-            f"  echo '{row}' | kcat -P -b {where} -t {topic} -k mine",
+            "Try in another terminal:",
+            "  apse explain last",
+            "  apse halt --portfolio demo     (and: apse resume --portfolio demo)",
+            "  apse strategy add mine --family trend --portfolio demo     then publish your own:",
+            f"  echo '{row}' |\n    kcat -P -b {where} -t {topic} -k mine",
             _CAVEAT,
         )
-
-    def _shown(self) -> "_Screen":
-        return _Screen(self._board, quiet=self._options.quiet)
 
 
 class _Screen:

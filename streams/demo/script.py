@@ -1,7 +1,10 @@
-"""What the demonstration publishes, session by session: returns of the example strategies, and incidents among them. Pure."""
+"""What the demonstration publishes, session by session. Pure.
+
+Returns of the example strategies, and labelled incidents among them.
+"""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -11,7 +14,7 @@ from schemas.codec import encode_message
 from schemas.events import StrategyReturn
 from schemas.policy import PortfolioPolicy, StrategyEntry
 from schemas.units import format_instant
-from streams.core.arrays import FloatArray
+from streams.core.arrays import FloatArray, IntArray
 from streams.core.calendar import DAY_NS
 
 PLAY_FROM: Final = np.datetime64("2007-01-01", "D")
@@ -40,7 +43,10 @@ _POISON: Final = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Session:
-    """One trading session: its bar's end, the records to publish as (key, value), and a label where something is staged."""
+    """One trading session: its bar's end, the records to publish as (key, value).
+
+    ``incident`` is a label where something is staged; ``values`` counts the returns among them.
+    """
 
     end_ns: int
     records: tuple[tuple[bytes, bytes], ...]
@@ -50,7 +56,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Script:
-    """The whole play: ``sessions`` with the first ``history`` published at once, and who takes part."""
+    """The whole play: ``sessions``, of which the first ``history`` are published at once."""
 
     policy: PortfolioPolicy
     sessions: tuple[Session, ...]
@@ -90,7 +96,7 @@ class _Writer:
         self,
         names: tuple[str, ...],
         returns: FloatArray,
-        ends_ns: FloatArray,
+        ends_ns: IntArray,
         history: int,
         *,
         incidents: bool,
@@ -126,7 +132,7 @@ class _Writer:
         return Session(int(self._ends_ns[number]), tuple(records + staged), values, incident)
 
     def _late_starters(self) -> list[tuple[bytes, bytes]]:
-        """Return what tells that a strategy has nothing before its first value, or nothing at all in this play."""
+        """Return the marks of those with nothing before their first value, or nothing at all."""
         records = []
         for column, name in enumerate(self._names):
             first = int(self._first[column])
@@ -171,12 +177,19 @@ def _with_entry(policy: PortfolioPolicy, entry: StrategyEntry) -> PortfolioPolic
     return msgspec.structs.replace(policy, strategies=(*policy.strategies, entry))
 
 
-def _record(name: str, end_ns: int, **fields: object) -> tuple[bytes, bytes]:
-    value = fields.pop("value", None)
+def _record(
+    name: str,
+    end_ns: int,
+    *,
+    value: float | None = None,
+    status: Literal["value", "progress", "inactive"] = "value",
+    revision: int = 0,
+) -> tuple[bytes, bytes]:
     message = StrategyReturn(
         strategy_id=name,
         period_end=format_instant(end_ns),
         value=value,
-        **fields,  # type: ignore[arg-type]
+        status=status,
+        revision=revision,
     )
     return name.encode(), encode_message(message)

@@ -17,7 +17,7 @@ from streams.core.calendar import bar_end
 from streams.core.errors import ApseError
 from streams.files import ReturnsTable, to_messages
 from streams.kafka.admin import delete_scope
-from streams.kafka.broker import resolve_broker
+from streams.kafka.broker import Broker, resolve_broker
 from streams.operate.read import Reader, Received
 from streams.operate.send import Sender
 from streams.operate.supervisor import ENGINE, Supervisor
@@ -60,7 +60,7 @@ def replay_over_kafka(
         kafka = KafkaSettings(bootstrap=broker.bootstrap, scope=f"replay-{secrets.token_hex(4)}.")
         create_topics(kafka)
         environment = {"APSE_KAFKA__BOOTSTRAP": kafka.bootstrap, "APSE_KAFKA__SCOPE": kafka.scope}
-        with _scope(kafka), Supervisor(ENGINE, environment, logs=Path(logs)) as engine:
+        with _scope(kafka, broker), Supervisor(ENGINE, environment, logs=Path(logs)) as engine:
             with Sender(kafka) as sender:
                 sender.portfolio(policy)
                 sender.flush()
@@ -70,11 +70,12 @@ def replay_over_kafka(
 
 
 @contextmanager
-def _scope(kafka: KafkaSettings) -> Iterator[None]:
+def _scope(kafka: KafkaSettings, broker: Broker) -> Iterator[None]:
     try:
         yield
     finally:
-        delete_scope(kafka.bootstrap, kafka.scope)
+        if broker.kind == "external":  # any other ends with us, topics and all
+            delete_scope(kafka.bootstrap, kafka.scope)
 
 
 def _last_end_ns(policy: PortfolioPolicy, table: ReturnsTable) -> int:

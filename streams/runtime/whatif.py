@@ -90,7 +90,7 @@ def _book(policy: PortfolioPolicy, bars: list[ClosedBar], builder: BarBuilder) -
         returns=windows.values(len(bars)),
         n_obs=windows.summary(len(bars)).count,
         age_bars=windows.last_value_age(),
-        ended=bars[-1].end_ns > builder.ended_ns,
+        ended=bars[-1].ended,
         held=ledger.held,
         held_cash=ledger.cash,
     )
