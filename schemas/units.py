@@ -48,7 +48,8 @@ SimpleReturn = Annotated[
 ]
 Weight = Annotated[float, Meta(description="share of the portfolio's NAV")]
 Bps = Annotated[float, Meta(ge=0.0, description="basis points, 1e-4")]
-Text = Annotated[str, Meta(max_length=2000)]
+TEXT_LENGTH_MAX: Final = 2000
+Text = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX)]
 
 FAMILIES: Final = ("trend", "arbitrage", "mean_reversion", "market_making", "other")
 

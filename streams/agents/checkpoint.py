@@ -128,7 +128,9 @@ class Gatherer:
         for group, parts in self._parts.items():
             portfolio_id, next_offset, checksum, chunks = group
             newest = images.get(portfolio_id)
-            if set(parts) != set(range(chunks)) or (newest is not None and newest.next_offset > next_offset):
+            if set(parts) != set(range(chunks)) or (
+                newest is not None and newest.next_offset > next_offset
+            ):
                 continue
             data = b"".join(parts[chunk] for chunk in range(chunks))
             if zlib.crc32(data) == checksum:

@@ -7,6 +7,7 @@ imported by :func:`build` alone.
 """
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import Producer
@@ -25,6 +26,8 @@ from streams.agents.pool import Pool
 from streams.core.errors import ConfigError
 from streams.kafka.clients import producer_config
 from streams.observe.log import configure_logging, get_logger
+from streams.observe.metrics import serve
+from streams.observe.solves import observe_reply
 from streams.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -59,7 +62,9 @@ class Answerer:
             leave(EXIT_AGENT, f"request {request.request_id}: {error!r}")
 
     async def _answer(self, request: OptimizeRequest, data: bytes) -> None:
+        begun_s = time.perf_counter()
         record = await self._pool.solve(data)
+        observe_reply(record, time.perf_counter() - begun_s)
         crash_point("before_reply")
         self._producer.produce(
             self._journal, record, partition=request.shard, on_delivery=_delivered
@@ -104,6 +109,7 @@ def main() -> None:
     except ConfigError as error:
         leave(EXIT_REFUSED, str(error))
     configure_logging(settings.log, process="optimizer")
+    serve(settings.metrics, "optimizer")
     app, run = build(settings, Answerer(settings))  # the pool warms up while Faust is imported
     run(app)
 

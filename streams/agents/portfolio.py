@@ -23,6 +23,7 @@ from streams.agents.shell import (
 )
 from streams.core.errors import ConfigError
 from streams.observe.log import configure_logging, get_logger
+from streams.observe.metrics import serve
 from streams.settings import Settings, load_settings
 
 TICK_S: Final = 0.05
@@ -35,6 +36,7 @@ def build(settings: Settings) -> faust.App:
     app = new_app(settings, "portfolio", instance=settings.engine.instance)
     journal = settings.kafka.scope + JOURNAL.name
     shards = Shards(settings)
+    serve(settings.metrics, "worker", [shards.metrics])
 
     async def resume(mine: set[int]) -> dict[int, int]:
         try:

@@ -7,28 +7,19 @@ thread; acknowledgements come on another.
 
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from schemas.codec import encode_record
-from schemas.journal import Nudge
 from schemas.topics import CHECKPOINTS, DEAD_LETTERS, JOURNAL
 from streams.agents.checkpoint import (
     LOAD_TIMEOUT_MS,
-    SLOTS,
     CheckpointError,
     CheckpointsUnreadError,
-    Image,
-    Mark,
     Resume,
-    mark_of,
     plan,
-    position_key,
-    position_of,
     read_checkpoints,
-    records_of,
 )
 from streams.agents.crash import (
     EXIT_DELIVERY,
@@ -38,11 +29,14 @@ from streams.agents.crash import (
     crash_point,
     leave,
 )
+from streams.agents.owned import Owned, Unacknowledged, restored
 from streams.agents.records import read_record
-from streams.core.fold import Shard
 from streams.core.outputs import Output, encode_output
 from streams.kafka.clients import producer_config, reader_config
+from streams.observe import metrics
 from streams.observe.log import get_logger
+from streams.observe.progress import Progress
+from streams.observe.worker import ShardFacts, WorkerMetrics
 from streams.settings import Settings
 
 STALL_MS: Final = 20_000  # longer than a session and a rebalance together
@@ -50,27 +44,6 @@ WATERMARK_TIMEOUT_S: Final = 10.0
 ANY_PARTITION: Final = -1  # the client chooses, by key
 
 log = get_logger("shards")
-
-
-@dataclass(slots=True)
-class Unacknowledged:
-    """How many outputs of one interval between checkpoints the broker has not confirmed."""
-
-    count: int = 0
-
-
-@dataclass(slots=True)
-class Owned:
-    """One shard in this process; ``image`` is a checkpoint that waits until ``closed`` is 0."""
-
-    shard: Shard
-    written: dict[str, Mark] = field(default_factory=dict)  # newest checkpoint of each portfolio
-    open: Unacknowledged = field(default_factory=Unacknowledged)
-    closed: Unacknowledged = field(default_factory=Unacknowledged)
-    image: list[tuple[bytes, bytes]] | None = None
-    written_offset: int = -1
-    moved_s: float = field(default_factory=time.monotonic)
-    waiting: dict[str, tuple[str, float]] = field(default_factory=dict)  # id -> (request, since)
 
 
 class Shards:
@@ -86,10 +59,11 @@ class Shards:
         self._settings = settings
         self._scope = settings.kafka.scope
         config = producer_config(settings.kafka.bootstrap, client_id="apse-portfolio", gapless=True)
-        self._producer = Producer(config | settings.kafka.security())
+        self._producer = Producer(config | {"linger.ms": 0} | settings.kafka.security())
         self._lock = threading.Lock()  # counts go up in the shell's thread, down in the acker's
         self._taken_s = time.monotonic()
         self.owned: dict[int, Owned] = {}
+        self.metrics = WorkerMetrics(self.facts)
         threading.Thread(target=self._serve_acks, name="acks", daemon=True).start()
 
     # ------------------------------------------------------------------ assignment
@@ -104,14 +78,14 @@ class Shards:
             del self.owned[shard]
         for owned in self.owned.values():
             owned.moved_s = time.monotonic()
-            owned.shard.changed.update(owned.shard.portfolios)
-            owned.written_offset = 0
+            owned.write_all_again()
         return assigned - set(self.owned)
 
     def load(self, shards: set[int]) -> dict[int, Owned]:
         """Read the newest complete checkpoint of each shard (blocking; changes nothing here)."""
         if not shards:
             return {}
+        begun_s = time.monotonic()
         config = reader_config(self._settings.kafka.bootstrap, client_id="apse-portfolio-loader")
         reader = Consumer(config | self._settings.kafka.security())
         try:
@@ -121,8 +95,9 @@ class Shards:
             loaded = {}
             for number in sorted(shards):
                 resume = plan(number, found[number])
-                self._check_journal(reader, number, resume)
-                loaded[number] = _restored(number, resume)
+                end_offset = self._check_journal(reader, number, resume)
+                loaded[number] = restored(number, resume)
+                loaded[number].progress = Progress(begun_s=begun_s, goal_offset=end_offset)
         except CheckpointError as error:
             leave(EXIT_REFUSED, str(error))
         except (CheckpointsUnreadError, KafkaException) as error:
@@ -135,9 +110,17 @@ class Shards:
         """Own the loaded shards."""
         for number, owned in loaded.items():
             self.owned.setdefault(number, owned)
+            owned.progress.caught_up(owned.shard.next_offset, time.monotonic())
+            for portfolio in owned.shard.portfolios.values():
+                self.metrics.restore(portfolio.walk)
 
-    def _check_journal(self, reader: Consumer, number: int, resume: Resume) -> None:
-        """Refuse a journal that no longer has, or never had, the offset to resume at."""
+    def facts(self) -> list[ShardFacts]:
+        """Return where the shards stand; called from the thread that shows the metrics."""
+        now_s = time.monotonic()
+        return [owned.facts(now_s) for _, owned in sorted(list(self.owned.items()))]
+
+    def _check_journal(self, reader: Consumer, number: int, resume: Resume) -> int:
+        """Return the journal's end; refuse one that has not, or never had, where to resume."""
         place = TopicPartition(self._scope + JOURNAL.name, number)
         low, high = reader.get_watermark_offsets(place, timeout=WATERMARK_TIMEOUT_S)
         if not low <= resume.next_offset <= high:
@@ -147,6 +130,7 @@ class Shards:
                 " and publish the returns again"
             )
             raise CheckpointError(message)
+        return high
 
     # ------------------------------------------------------------------ records
 
@@ -169,6 +153,8 @@ class Shards:
             self._bury(owned, offset, value, str(error))
             return
         outputs = owned.shard.step([(offset, record)])
+        owned.progress.applied(owned.shard.next_offset, owned.moved_s)
+        self.metrics.observe(outputs)
         if outputs:
             crash_point("after_fold")
         for output in outputs:
@@ -178,6 +164,7 @@ class Shards:
         number = owned.shard.shard
         log.error("journal_record_refused", shard=number, offset=offset, error=why)
         owned.shard.skip(offset)
+        metrics.DEAD_LETTERS.labels("malformed").inc()
         headers = [
             ("apse_error_code", b"malformed"),
             ("apse_error_detail", why.encode()),
@@ -202,45 +189,31 @@ class Shards:
 
     def tick(self) -> None:
         """Write the checkpoints whose outputs are acknowledged, take new ones in time, nudge."""
+        now_s = time.monotonic()
         for owned in self.owned.values():
             if owned.image is not None and owned.closed.count == 0:
                 self._write(owned.shard.shard, owned.image)
                 owned.image = None
-            self._nudge(owned)
-        now_s = time.monotonic()
+                owned.progress.written()
+            self._nudge(owned, now_s)
         if (now_s - self._taken_s) * 1_000 < self._settings.engine.checkpoint_interval_ms:
             return
         self._taken_s = now_s
         for owned in self.owned.values():
-            if owned.image is None and owned.shard.next_offset > owned.written_offset:
-                self._take(owned)
+            if owned.is_due:
+                owned.take()
 
     def watch(self, number: int, end_offset: int | None) -> None:
         """Leave when records wait in the journal and none has arrived for long."""
         owned = self.owned.get(number)
-        if owned is None or end_offset is None or end_offset <= owned.shard.next_offset:
+        if owned is None or end_offset is None:
+            return
+        owned.progress.end_offset = end_offset
+        if end_offset <= owned.shard.next_offset:
             return
         if (time.monotonic() - owned.moved_s) * 1_000 > STALL_MS:
             place = f"{owned.shard.next_offset} of {end_offset}"
             leave(EXIT_STALL, f"shard {number}: {place} stands still")
-
-    def _take(self, owned: Owned) -> None:
-        """Take the checkpoint of every changed portfolio and, last, of the shard's position."""
-        shard = owned.shard
-        records = []
-        for name in sorted(shard.changed):
-            # restored from a checkpoint that is ahead of the shard, it has applied more
-            applied_to = max(shard.next_offset, shard.applied_from.get(name, 0))
-            before = owned.written.get(name)
-            slot = 0 if before is None else (before.slot + 1) % SLOTS
-            image = Image(applied_to, shard.image_of(name), slot)
-            records += records_of(shard.shard, name, image)
-            owned.written[name] = mark_of(image)
-        shard.changed.clear()
-        position = position_of(shard.shard, shard.next_offset, owned.written)
-        owned.image = [*records, (position_key(shard.shard), position)]
-        owned.written_offset = shard.next_offset
-        owned.closed, owned.open = owned.open, Unacknowledged()
 
     def _write(self, number: int, records: list[tuple[bytes, bytes]]) -> None:
         """Send the records of a checkpoint; the partition keeps their order."""
@@ -253,33 +226,12 @@ class Shards:
             self._send(CHECKPOINTS.name, key, value, untold, partition=number)
         crash_point("after_position", self._producer.flush)
 
-    def _nudge(self, owned: Owned) -> None:
+    def _nudge(self, owned: Owned, now_s: float) -> None:
         """Append a nudge for each request that waited too long; the fold decides what it means."""
-        now_s = time.monotonic()
-        for name, portfolio in owned.shard.portfolios.items():
-            pending = portfolio.walk.pending
-            if pending is None:
-                owned.waiting.pop(name, None)
-                continue
-            request = f"{pending.request.request_id}/{pending.request.attempt}"
-            known, since_s = owned.waiting.get(name, ("", now_s))
-            if known != request:
-                owned.waiting[name] = (request, now_s)
-            elif (now_s - since_s) * 1_000 > self._settings.engine.nudge_after_ms:
-                owned.waiting[name] = (request, now_s)
-                nudge = Nudge(
-                    portfolio_id=name,
-                    request_id=pending.request.request_id,
-                    attempt=pending.request.attempt,
-                )
-                log.warning("optimizer_silent", portfolio_id=name, attempt=nudge.attempt)
-                self._send(
-                    JOURNAL.name,
-                    None,
-                    encode_record(nudge),
-                    owned.open,
-                    partition=owned.shard.shard,
-                )
+        for nudge in owned.due_nudges(now_s, self._settings.engine.nudge_after_ms):
+            log.warning("optimizer_silent", portfolio_id=nudge.portfolio_id, attempt=nudge.attempt)
+            record = encode_record(nudge)
+            self._send(JOURNAL.name, None, record, owned.open, partition=owned.shard.shard)
 
     # ------------------------------------------------------------------ sending
 
@@ -324,13 +276,3 @@ class Shards:
                 self._producer.poll(0.05)
             except KafkaException as error:
                 leave(EXIT_DELIVERY, str(error))
-
-
-def _restored(number: int, resume: Resume) -> Owned:
-    shard = Shard(number)
-    shard.next_offset = resume.next_offset
-    owned = Owned(shard, written_offset=resume.next_offset)
-    for name, (applied_from, image) in resume.portfolios.items():
-        shard.restore(name, image.data, applied_from)
-        owned.written[name] = mark_of(image)
-    return owned

@@ -1,8 +1,9 @@
-"""Rows of returns become aligned bars, at the same points whatever the interleaving of the strategies.
+"""Rows of returns become aligned bars, the same whatever the interleaving of the strategies.
 
-Progress is per strategy: its share of a bar is final at its own first row or mark at or past the bar's end, and a bar closes
-when the shares of all strategies that have not ended are final. A row for a share that is already final is a revision: it
-becomes a :class:`Correction`, effective from the strategy's first bar that was not yet final, and never changes a closed bar.
+Progress is per strategy: its share of a bar is final at its own first row or mark at or past the
+bar's end, and a bar closes when the shares of all strategies that have not ended are final. A row
+for a share that is already final is a revision: it becomes a :class:`Correction`, effective from
+the strategy's first bar that was not yet final, and never changes a closed bar.
 """
 
 from bisect import insort
@@ -44,7 +45,10 @@ class ClosedBar:
 
 
 class Correction(NamedTuple):
-    """A revised or late value of a final share; effective at the first bar that ends after ``after_ns``."""
+    """A revised or late value of a final share.
+
+    Effective at the first bar that ends after ``after_ns``.
+    """
 
     after_ns: int
     end_ns: int
@@ -55,7 +59,10 @@ class Correction(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _Share:
-    """Content of one bar, open or remembered. ``parts`` is the truth for the columns it has, ``values`` for the others."""
+    """Content of one bar, open or remembered.
+
+    ``parts`` is the truth for the columns it has, ``values`` for the others.
+    """
 
     values: FloatArray
     stamps_ns: IntArray
@@ -83,7 +90,7 @@ class _Share:
 
 
 def compound(parts: list[Part]) -> float:
-    """Return the return of a bar from its rows: alone as it is, several compounded in the order of their stamps."""
+    """Return the return of a bar: of a lone row as it is, of several compounded by stamp."""
     if not parts:
         return float("nan")
     if len(parts) == 1:
@@ -121,7 +128,10 @@ class BarBuilder:
     # ------------------------------------------------------------------ rows in
 
     def absorb(self, rows: Rows, columns: IntArray) -> list[Correction]:
-        """Take rows in, in their order; ``columns`` (R,) are their strategies, none negative. Nothing closes here."""
+        """Take rows in, in their order.
+
+        ``columns`` (R,) are their strategies. Nothing closes here.
+        """
         if not len(rows):
             return []
         ends_ns = bar_ends(rows.period_end_ns, self.bar)
@@ -150,7 +160,7 @@ class BarBuilder:
         self.final_ns[column] = self.closed_ns
 
     def _is_plain(self, rows: Rows, columns: IntArray, ends_ns: IntArray) -> bool:
-        """Tell whether the rows are first values, one a share, each strategy's in order: then one scatter is the same."""
+        """Tell whether one scatter does the same: first values, one a share, in order."""
         if (
             (rows.kind != ROW_VALUE).any()
             or rows.revision.any()
@@ -216,7 +226,10 @@ class BarBuilder:
         return changed
 
     def _revise(self, column: int, end_ns: int, part: Part) -> Correction | None:
-        """Return the correction that a row for a final share means; None for a duplicate, or a bar no longer remembered."""
+        """Return the correction that a row for a final share means.
+
+        None for a duplicate, or a bar no longer remembered.
+        """
         share = self._shares.get(end_ns)
         if share is None:
             if end_ns <= self.closed_ns:
@@ -264,7 +277,10 @@ class BarBuilder:
     # ------------------------------------------------------------------ membership and state
 
     def set_names(self, names: tuple[str, ...]) -> None:
-        """Change the columns to ``names``, a superset of the present ones; a new strategy is awaited from the first open bar."""
+        """Change the columns to ``names``, a superset of the present ones.
+
+        A new strategy is awaited from the first open bar.
+        """
         source = [self.names.index(name) if name in self.names else -1 for name in names]
         picked = np.array(source, dtype=np.int64)
         position = {old: column for column, old in enumerate(source) if old >= 0}
@@ -279,7 +295,10 @@ class BarBuilder:
         self.names = names
 
     def to_state(self) -> dict[str, Any]:
-        """Return everything as plain values and arrays; :meth:`from_state` restores it bit for bit."""
+        """Return everything as plain values and arrays.
+
+        :meth:`from_state` restores it bit for bit.
+        """
         ends = sorted(self._shares)
         shape = (len(ends), len(self.names))
         return {
@@ -321,7 +340,10 @@ class BarBuilder:
 
 
 def _insert(parts: list[Part], part: Part) -> bool:
-    """Put a row among its bar's rows by stamp; return False where it changes nothing (a duplicate or an older revision)."""
+    """Put a row among its bar's rows by stamp.
+
+    Return False where it changes nothing: a duplicate, or an older revision.
+    """
     for place, known in enumerate(parts):
         if known.stamp_ns == part.stamp_ns:
             if part.revision <= known.revision:

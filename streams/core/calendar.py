@@ -1,7 +1,8 @@
-"""Bars and schedules on the UTC calendar: which bar an instant falls in, and whether a boundary was crossed.
+"""Bars and schedules on the UTC calendar: the bar of an instant, and boundaries crossed.
 
-Bars are (start, end], named by their end, in int64 nanoseconds. Fixed lengths are aligned to the epoch, weeks end on Saturday
-00:00Z, months on the 1st 00:00Z. No calendar of the future is consulted: a schedule only compares two bar ends.
+Bars are (start, end], named by their end, in int64 nanoseconds. Fixed lengths are aligned to the
+epoch, weeks end on Saturday 00:00Z, months on the 1st 00:00Z. No calendar of the future is
+consulted: a schedule only compares two bar ends.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,7 @@ _FIXED_NS: Final[dict[str, int]] = {
     "1d": DAY_NS,
     "1w": WEEK_NS,
 }
+_SOME_END_NS: Final = 20_000 * DAY_NS  # where a new expression is tried out
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,7 +43,7 @@ def bar_length_ns(bar: Bar) -> int:
 
 
 def bar_ends(instants_ns: IntArray, bar: Bar) -> IntArray:
-    """Return, for each instant (R,), the end of the bar it falls in: the first bar end at or after it."""
+    """Return the end of the bar each instant (R,) falls in: the first bar end at or after it."""
     if bar == "1mo":
         months = instants_ns.astype("M8[ns]").astype("M8[M]")
         starts_ns = months.astype("M8[ns]").astype(np.int64)
@@ -66,7 +68,7 @@ def bar_end(instant_ns: int, bar: Bar) -> int:
 
 
 def last_bar_ends(instants_ns: IntArray, bar: Bar) -> IntArray:
-    """Return, for each instant (R,), the newest bar end at or before it: shares through it are final once it is reached."""
+    """Return the newest bar end at or before each instant (R,): shares through it are final."""
     if bar == "1mo":
         return instants_ns.astype("M8[ns]").astype("M8[M]").astype("M8[ns]").astype(np.int64)
     length_ns, offset_ns = _grid(bar)
@@ -82,14 +84,14 @@ def last_bar_end(instant_ns: int, bar: Bar) -> int:
 
 
 def check_schedule(schedule: str) -> None:
-    """Refuse a cron expression that cannot be read.
+    """Refuse a cron expression that cannot be read, never fires, or fires at random.
 
     Raises
     ------
     ConfigError
         When the expression after ``cron:`` is not valid.
     """
-    if schedule.startswith("cron:") and not croniter.is_valid(schedule.removeprefix("cron:")):
+    if schedule.startswith("cron:") and _last_cron_moment(schedule, _SOME_END_NS) is None:
         message = (
             f"rebalance.schedule {schedule!r} is not a cron expression such as 'cron:0 16 * * 5'"
         )
@@ -106,19 +108,35 @@ def crossed_boundary(schedule: str, previous_end_ns: int, end_ns: int) -> int | 
     if schedule == "every_bar":
         return end_ns
     boundary_ns = _last_boundary(schedule, end_ns)
-    return boundary_ns if boundary_ns > previous_end_ns else None
+    return boundary_ns if boundary_ns is not None and boundary_ns > previous_end_ns else None
 
 
-def _last_boundary(schedule: str, end_ns: int) -> int:
+def _last_boundary(schedule: str, end_ns: int) -> int | None:
     if schedule == "daily":
         return last_bar_end(end_ns, "1d")
     if schedule == "weekly":
         return last_bar_end(end_ns, "1w")
     if schedule == "monthly":
         return last_bar_end(end_ns, "1mo")
-    # croniter looks strictly before its start and counts whole seconds: one microsecond past the bar includes its end
+    return _last_cron_moment(schedule, end_ns)
+
+
+def _last_cron_moment(schedule: str, end_ns: int) -> int | None:
+    """Return the newest moment of an expression at or before an instant.
+
+    None where there is none, where it cannot be read, and where it asks for chance (fields of ``R``
+    or ``H``): :func:`check_schedule` refuses those, and the fold must not stop at one.
+    """
+    expression = schedule.removeprefix("cron:")
+    if any(field[0] in "rRhH" for field in expression.split()):
+        return None
+    # croniter looks strictly before its start and counts whole seconds: one microsecond past the
+    # bar includes its end
     after = _EPOCH + timedelta(microseconds=end_ns // 1_000 + 1)
-    moment: datetime = croniter(schedule.removeprefix("cron:"), after).get_prev(datetime)
+    try:
+        moment: datetime = croniter(expression, after).get_prev(datetime)
+    except ValueError:  # the root of the errors of croniter
+        return None
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 

@@ -4,18 +4,18 @@ from typing import Final
 
 from schemas.decisions import Decision, RebalanceCommand, Trigger
 from schemas.policy import PortfolioPolicy
-from schemas.units import format_instant
+from schemas.units import TEXT_LENGTH_MAX, format_instant
 from streams.core.calendar import bar_length_ns
 from streams.core.identity import Context, identify
 
 EXPIRY_BARS: Final = 5
-"""A command expires this many nominal bars after its bar's end: long enough for a weekend of daily bars."""
+"""A command expires this many nominal bars after its bar's end: more than a weekend."""
 
 
 def command_for(
     decision: Decision, context: Context, policy: PortfolioPolicy, previous_id: str | None
 ) -> RebalanceCommand:
-    """Return the command that an accepted decision publishes: names at or moving to 0 stay in it only while held."""
+    """Return the command of an accepted decision; names at or moving to 0 are in it while held."""
     stages = decision.stages
     assert stages is not None
     assert decision.outcome == "accepted"
@@ -31,7 +31,7 @@ def command_for(
         bar_end=decision.bar_end,
         expires_at=format_instant(context.bar_end_ns + EXPIRY_BARS * bar_length_ns(policy.bar)),
         trigger=decision.trigger.kind,
-        reason=words_of(decision.trigger),
+        reason=words_of(decision.trigger)[:TEXT_LENGTH_MAX],
         target_weights={name: after[name] for name in concerned},
         target_cash=stages.cash["rounded"],
         previous_weights={name: before[name] for name in concerned},
@@ -48,7 +48,9 @@ def words_of(trigger: Trigger) -> str:
     if trigger.kind == "schedule":
         return f"{trigger.threshold} schedule: boundary {trigger.value} reached"
     if trigger.kind == "drift":
-        return f"drift: a weight is {float(trigger.value or 0.0):.4f} from its target, above {trigger.threshold}"
+        distance = float(trigger.value or 0.0)
+        return f"drift: a weight is {distance:.4f} from its target, above {trigger.threshold}"
     if trigger.kind == "risk":
-        return f"risk signal: weights reduced to {trigger.value} of their size. {trigger.reason}".strip()
+        size = trigger.value
+        return f"risk signal: weights reduced to {size} of their size. {trigger.reason}".strip()
     return f"manual: {trigger.reason}" if trigger.reason else "manual"

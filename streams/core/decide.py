@@ -22,7 +22,7 @@ from schemas.policy import PortfolioPolicy
 from schemas.units import format_instant
 from streams.core.arrays import FloatArray
 from streams.core.covariance import average_correlation, complete_rows, covariance, parse_covariance
-from streams.core.eligibility import Book, Selection, bounds_of
+from streams.core.eligibility import Book, Selection, problem_limits
 from streams.core.errors import DataError
 from streams.core.identity import Context, identify
 from streams.core.ledger import trade_cost, turnover
@@ -48,7 +48,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 def build_request(
     book: Book, selection: Selection, policy: PortfolioPolicy, context: Context
 ) -> tuple[OptimizeRequest, Estimates] | str:
-    """Return the self-contained problem and the estimates in it, or the reason why there are none."""
+    """Return the self-contained problem and its estimates, or the reason why there are none."""
     columns = selection.columns
     rows, n_common = complete_rows(book.returns, columns)
     if n_common < _COMMON_ROWS_MIN:
@@ -62,7 +62,7 @@ def build_request(
         mean_annual = rows.mean(axis=0) * periods
     if not (np.isfinite(cov_annual).all() and np.isfinite(mean_annual).all()):
         return "not_finite: an annual estimate is beyond float64"
-    low, high = _bounds(book, selection, policy)
+    low, high = problem_limits(book, selection, policy)
     outside = np.ones(len(book.names), dtype=bool)
     outside[columns] = False
     request = OptimizeRequest(
@@ -98,22 +98,18 @@ def build_request(
 
 
 def decide(pending: Pending, reply: OptimizeReply, policy: PortfolioPolicy) -> Decision:
-    """Turn an answer into a decision; whatever is not solved and verified is declined, and the held weights stay."""
+    """Turn an answer into a decision.
+
+    Whatever is not solved and verified is declined, and the held weights stay.
+    """
     if reply.status != "solved":
         reason = "infeasible" if reply.status == "infeasible" else "solver_failed"
-        return declined(pending.context, reason, policy, pending=pending, reply=reply)
+        return given_up(pending, reason, policy, reply)
     problem = problem_of(pending.request)
     raw = np.frombuffer(reply.weights, dtype="<f8")
     complaints = verify(problem, raw, reply.cash)
     if complaints:
-        return declined(
-            pending.context,
-            "verification_failed",
-            policy,
-            pending=pending,
-            reply=reply,
-            detail=complaints[0],
-        )
+        return given_up(pending, "verification_failed", policy, reply, complaints[0])
     multiplier = pending.context.multiplier
     overlay = raw * multiplier
     overlay_cash = reply.cash if multiplier == 1.0 else 1.0 - float(overlay.sum())
@@ -127,14 +123,7 @@ def decide(pending: Pending, reply: OptimizeReply, policy: PortfolioPolicy) -> D
         else verify_overlay(raw, rounded, cash, multiplier)
     )
     if complaints:
-        return declined(
-            pending.context,
-            "verification_failed",
-            policy,
-            pending=pending,
-            reply=reply,
-            detail=complaints[0],
-        )
+        return given_up(pending, "verification_failed", policy, reply, complaints[0])
     stages = {
         "held": problem.held,
         "raw": raw,
@@ -155,7 +144,10 @@ def decide(pending: Pending, reply: OptimizeReply, policy: PortfolioPolicy) -> D
 def verify_overlay(
     raw: FloatArray, rounded: FloatArray, cash: float, multiplier: float
 ) -> tuple[str, ...]:
-    """Check that the sent weights are the verified ones scaled, the rest in cash; overlays may leave minima behind."""
+    """Check that the sent weights are the verified ones scaled, the rest in cash.
+
+    Overlays may leave minima behind.
+    """
     tolerance = 1e-8 + len(raw) * WEIGHT_QUANTUM
     if float(np.abs(rounded - multiplier * raw).max(initial=0.0)) > tolerance:
         return (f"overlay: weights are not {multiplier} times the solved ones",)
@@ -167,14 +159,12 @@ def verify_overlay(
 def reduce_by_overlay(
     book: Book, context: Context, factor: float, policy: PortfolioPolicy
 ) -> Decision:
-    """Return the decision that scales what is held by ``factor`` and moves the rest to cash; no optimizer is asked."""
+    """Return the decision that scales what is held by ``factor``, the rest to cash, at once."""
     overlay = book.held * factor
     rounded, cash = round_weights(overlay, 1.0 - float(overlay.sum()))
     complaints = verify_overlay(book.held, rounded, cash, factor)
     if complaints:
-        return declined(
-            context, "verification_failed", policy, names=book.names, detail=complaints[0]
-        )
+        return declined(context, f"verification_failed: {complaints[0]}", policy, book.names)
     after = {"overlay": 1.0 - float(overlay.sum()), "rounded": cash}
     decision = _blank(context, book.names, policy)
     return _sealed(
@@ -205,40 +195,40 @@ def declined(
     context: Context,
     reason: str,
     policy: PortfolioPolicy,
-    *,
-    names: tuple[str, ...] = (),
-    pending: Pending | None = None,
-    reply: OptimizeReply | None = None,
-    detail: str = "",
+    names: tuple[str, ...],
     excluded: dict[str, str] | None = None,
 ) -> Decision:
-    """Return a decision that changes nothing, with what is known of why."""
-    decision = _blank(context, pending.names if pending else names, policy)
-    words = detail or (reply.reason if reply else "")
+    """Return a decision that changes nothing, and why, where no optimizer was asked."""
     return _sealed(
         msgspec.structs.replace(
-            decision,
-            outcome="declined",
-            reason=f"{reason}: {words}" if words else reason,
-            excluded=pending.excluded if pending else excluded or {},
-            estimates=pending.estimates if pending else None,
-            violated=reply.violated if reply else (),
-            solver=reply.solver if reply else "",
+            _blank(context, names, policy),
+            reason=reason,
+            excluded=excluded or {},
             fallback="hold",
         )
     )
 
 
-def _bounds(
-    book: Book, selection: Selection, policy: PortfolioPolicy
-) -> tuple[FloatArray, FloatArray]:
-    pairs = [bounds_of(book.entries[i], policy) for i in selection.columns]
-    low = np.array([pair[0] for pair in pairs])
-    high = np.array([pair[1] for pair in pairs])
-    held = book.held[selection.columns]
-    high = np.where(selection.reduce_only, np.minimum(high, held), high)
-    low = np.where(selection.reduce_only, np.minimum(low, 0.0), low)
-    return low, high
+def given_up(
+    pending: Pending,
+    reason: str,
+    policy: PortfolioPolicy,
+    reply: OptimizeReply | None = None,
+    detail: str = "",
+) -> Decision:
+    """Return a decision that changes nothing, with what is known of the request it gives up."""
+    words = detail or (reply.reason if reply else "")
+    return _sealed(
+        msgspec.structs.replace(
+            _blank(pending.context, pending.names, policy),
+            reason=f"{reason}: {words}" if words else reason,
+            excluded=pending.excluded,
+            estimates=pending.estimates,
+            violated=reply.violated if reply else (),
+            solver=reply.solver if reply else "",
+            fallback="hold",
+        )
+    )
 
 
 def _groups(book: Book, selection: Selection, policy: PortfolioPolicy) -> tuple[GroupBound, ...]:
@@ -307,7 +297,7 @@ def ex_ante(problem: Problem, weights: FloatArray, cash: float, policy: Portfoli
     expected = (
         float(problem.mean_annual @ weights) + cash * policy.cash.rate * policy.periods_per_year
     )
-    volatility = float(np.sqrt(max(0.0, weights @ problem.cov_annual @ weights)))
+    volatility = float(np.sqrt(max(0.0, float(weights @ problem.cov_annual @ weights))))
     return ExAnte(
         return_annual=expected,
         volatility_annual=volatility,

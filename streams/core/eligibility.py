@@ -1,7 +1,8 @@
 """Who takes part in a decision, and within which bounds.
 
-Eligible: at least ``min_bars`` observations in the window and a last value at most ``stale_bars`` bars ago. Stale while held is
-reduce-only; not eligible yet, or ended, has target 0 and its minimum is waived.
+Eligible: at least ``min_bars`` observations in the window and a last value at most ``stale_bars``
+bars ago. Stale while held is reduce-only; not eligible yet, or ended, has target 0 and its minimum
+is waived.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ _BUDGET_TOLERANCE: Final = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Book:
-    """What a decision is taken on: the members, their data in the window, and what is held. Arrays are (N,) or (T, N)."""
+    """What a decision is taken on: members, their data in the window, and what is held.
+
+    Arrays are (N,) or (T, N).
+    """
 
     names: tuple[str, ...]
     entries: tuple[StrategyEntry, ...]
@@ -32,7 +36,7 @@ class Book:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Selection:
-    """Who takes part: columns of the problem, those that may only shrink, and why the others are out."""
+    """Who takes part: columns of the problem, who may only shrink, why the others are out."""
 
     columns: IntArray
     reduce_only: BoolArray  # (len(columns),)
@@ -73,16 +77,19 @@ def too_few_eligible(book: Book, selection: Selection, policy: PortfolioPolicy) 
     """Tell whether those who take part cannot fill the budget though all members together could."""
     if not len(selection.columns):
         return True
-    everyone = capacity(book.entries, policy)
-    some = capacity(tuple(book.entries[i] for i in selection.columns), policy)
+    _, all_high = limits_of(book.entries, policy)
+    _, high = problem_limits(book, selection, policy)
+    everyone = capacity(book.entries, all_high, policy)
+    some = capacity(tuple(book.entries[i] for i in selection.columns), high, policy)
     return some < 1.0 - _BUDGET_TOLERANCE <= everyone
 
 
-def capacity(entries: tuple[StrategyEntry, ...], policy: PortfolioPolicy) -> float:
-    """Return the largest total of weights and cash that the upper limits allow."""
+def capacity(
+    entries: tuple[StrategyEntry, ...], weight_max: FloatArray, policy: PortfolioPolicy
+) -> float:
+    """Return the largest total of weights, each at most ``weight_max`` (N,), and cash."""
     by_family: dict[str, float] = {}
-    for entry in entries:
-        _, high = bounds_of(entry, policy)
+    for entry, high in zip(entries, weight_max.tolist(), strict=True):
         by_family[entry.family] = by_family.get(entry.family, 0.0) + high
     families = policy.constraints.families
     return policy.cash.max + sum(
@@ -92,8 +99,26 @@ def capacity(entries: tuple[StrategyEntry, ...], policy: PortfolioPolicy) -> flo
 
 
 def bounds_of(entry: StrategyEntry, policy: PortfolioPolicy) -> tuple[float, float]:
-    """Return the lower and upper weight of a strategy: its own where given, else the portfolio's."""
+    """Return the lower and upper weight of a strategy: its own, else the portfolio's."""
     limits = policy.constraints
     low = limits.weight_min if entry.weight_min is None else entry.weight_min
     high = limits.weight_max if entry.weight_max is None else entry.weight_max
+    return low, high
+
+
+def limits_of(
+    entries: tuple[StrategyEntry, ...], policy: PortfolioPolicy
+) -> tuple[FloatArray, FloatArray]:
+    """Return the lower and upper weights (N,) of some strategies."""
+    pairs = [bounds_of(entry, policy) for entry in entries]
+    return np.array([low for low, _ in pairs]), np.array([high for _, high in pairs])
+
+
+def problem_limits(
+    book: Book, selection: Selection, policy: PortfolioPolicy
+) -> tuple[FloatArray, FloatArray]:
+    """Return the bounds of those who take part; who may only shrink is bounded by what is held."""
+    low, high = limits_of(tuple(book.entries[i] for i in selection.columns), policy)
+    high = np.where(selection.reduce_only, np.minimum(high, book.held[selection.columns]), high)
+    low = np.where(selection.reduce_only, np.minimum(low, 0.0), low)
     return low, high

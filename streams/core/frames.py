@@ -12,7 +12,8 @@ from streams.core.arrays import FloatArray, IntArray
 class Rows:
     """Rows of returns and marks in reading order; every column is (R,).
 
-    ``strategy`` indexes ``names``; ``value`` is NaN for marks; ``kind`` is one of ``schemas.journal.ROW_*``.
+    ``strategy`` indexes ``names``; ``value`` is NaN for marks; ``kind`` is one of
+    ``schemas.journal.ROW_*``.
     """
 
     topic: str

@@ -1,4 +1,4 @@
-"""What was held over each remembered bar, so that a revised return can be booked into the NAV of today."""
+"""What was held over each remembered bar, to book a revised return into the NAV of today."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,10 @@ from streams.core.arrays import FloatArray, IntArray
 
 
 class DueCorrection(NamedTuple):
-    """A corrected value of a past bar; takes effect at the first bar that ends after ``after_ns``."""
+    """A corrected value of a past bar.
+
+    Takes effect at the first bar that ends after ``after_ns``.
+    """
 
     after_ns: int
     end_ns: int
@@ -41,15 +44,19 @@ class History:
             del self._ends_ns[0], self._weights[0], self._gross[0]
 
     def bars_ago(self, end_ns: int) -> int | None:
-        """Return how long ago a bar was, 0 for the newest; None where it is not remembered, or never was."""
+        """Return how long ago a bar was, 0 for the newest.
+
+        None where it is not remembered, or never was.
+        """
         if end_ns not in self._ends_ns:
             return None
         return len(self._ends_ns) - 1 - self._ends_ns.index(end_ns)
 
     def revise(self, bars_ago: int, column: int, old: float, new: float) -> float:
-        """Return the simple return that a revised return adds to the NAV: w (new - old) / (1 + r_p) of that bar.
+        """Return what a revised return adds to the NAV: w (new - old) / (1 + r_p) of that bar.
 
-        A missing ``old`` (NaN) had counted as 0. The bar's gross return is kept as revised, for the next revision.
+        A missing ``old`` (NaN) had counted as 0. The bar's gross return is kept as revised, for the
+        next revision.
         """
         place = len(self._ends_ns) - 1 - bars_ago
         change = float(self._weights[place][column]) * (new - (0.0 if np.isnan(old) else old))
@@ -58,7 +65,10 @@ class History:
         return change / growth if growth > 0.0 else 0.0
 
     def select(self, picked: IntArray) -> None:
-        """Change the columns; ``picked`` holds the old column of each new one, -1 for a new strategy."""
+        """Change the columns.
+
+        ``picked`` holds the old column of each new one, -1 for a new strategy.
+        """
         self._weights = [np.append(weights, 0.0)[picked] for weights in self._weights]
 
     def resize(self, capacity: int) -> None:

@@ -1,6 +1,7 @@
-"""Exact bytes of a state: nested plain values and arrays, in MessagePack with one extension type for arrays.
+"""Exact bytes of a state: nested plain values and arrays, in MessagePack with one extension.
 
-The same state gives the same bytes, and reading them back gives the same bits; a checkpoint is built on that.
+The same state gives the same bytes, and reading them back gives the same bits; a checkpoint is
+built on that.
 """
 
 from typing import Any, Final
@@ -29,9 +30,10 @@ def decode_image(data: bytes) -> dict[str, Any]:
     return state
 
 
-def _encode_array(value: Any) -> Any:
+def _encode_array(value: object) -> object:
     if isinstance(value, np.ndarray):
-        array = np.ascontiguousarray(value)
+        assert value.dtype != object, "an array of objects has no bytes"
+        array = np.ascontiguousarray(value).reshape(value.shape)  # it makes no scalar a vector
         header = msgspec.msgpack.encode((array.dtype.str, array.shape))
         return msgspec.msgpack.Ext(
             _ARRAY_CODE, len(header).to_bytes(2, "little") + header + array.tobytes()
@@ -42,7 +44,7 @@ def _encode_array(value: Any) -> Any:
     raise TypeError(message)
 
 
-def _decode_array(code: int, data: memoryview) -> Any:
+def _decode_array(code: int, data: memoryview) -> object:
     assert code == _ARRAY_CODE, f"unknown extension {code} in a state"
     size = int.from_bytes(data[:2], "little")
     dtype, shape = msgspec.msgpack.decode(data[2 : 2 + size])

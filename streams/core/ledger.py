@@ -1,8 +1,9 @@
 """Held weights, NAV and costs of one portfolio, bar by bar.
 
-A decision at the close of bar t is filled in full at that bar's closing NAV, before the returns of bar t+1 (``delay_bars`` 1:
-one bar later). Held weights drift with returns, w_i (1 + r_i) / (1 + r_p). The cost of a trade is
-c = linear_bps 1e-4 sum|dw_i|, and return_net = (1 - c)(1 + return_gross) - 1. Turnover is (sum|dw_i| + |dcash|) / 2.
+A decision at the close of bar t is filled in full at that bar's closing NAV, before the returns of
+bar t+1 (``delay_bars`` 1: one bar later). Held weights drift with returns,
+w_i (1 + r_i) / (1 + r_p). The cost of a trade is c = linear_bps 1e-4 sum|dw_i|, and
+return_net = (1 - c)(1 + return_gross) - 1. Turnover is (sum|dw_i| + |dcash|) / 2.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ _NAV_MAX: Final = float(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fill:
-    """Target weights (N,) and cash that take effect before the returns of bar ``before_bar`` (a bar number)."""
+    """Target weights (N,) and cash that take effect before the returns of bar ``before_bar``."""
 
     before_bar: int
     weights: FloatArray
@@ -29,7 +30,10 @@ class Fill:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BarResult:
-    """What one bar did to the portfolio; shares of NAV and simple returns. ``contribution`` (N,) is w_i r_i."""
+    """What one bar did to the portfolio, in simple returns and shares of NAV.
+
+    ``contribution`` (N,) is w_i r_i.
+    """
 
     return_gross: float
     return_net: float
@@ -68,7 +72,10 @@ class Ledger:
 
     @property
     def drawdown(self) -> float:
-        """Return NAV over its high minus 1, at most 0; the high includes the 1.0 before the first bar."""
+        """Return NAV over its high minus 1, at most 0.
+
+        The high includes the 1.0 before the first bar.
+        """
         return self.nav / self.high - 1.0
 
     def start_with(self, weights: FloatArray) -> None:
@@ -85,7 +92,10 @@ class Ledger:
         self.fills.append(Fill(before_bar, weights.copy(), cash))
 
     def coming(self) -> tuple[FloatArray, float]:
-        """Return weights (N,) and cash after the fills already ordered: what a new decision changes."""
+        """Return weights (N,) and cash after the fills already ordered.
+
+        A new decision changes these.
+        """
         if self.fills:
             return self.fills[-1].weights, self.fills[-1].cash
         return self.held, self.cash
@@ -100,7 +110,8 @@ class Ledger:
     ) -> BarResult:
         """Take one bar: due fills first, then the bar's returns (N,), NaN where missing.
 
-        ``adjustment`` is the simple return by which revised past returns change the NAV now; it never restates the past.
+        ``adjustment`` is the simple return by which revised past returns change the NAV now; it
+        never restates the past.
         """
         traded, cost = self._fill_due(bar_number, linear_bps)
         self.over_bar = self.held
@@ -128,7 +139,10 @@ class Ledger:
         )
 
     def _fill_due(self, bar_number: int, linear_bps: float) -> tuple[float, float]:
-        """Fill what is due; return the turnover and the cost, which compounds over several fills."""
+        """Fill what is due.
+
+        Return the turnover and the cost, which compounds over several fills.
+        """
         traded, cost = 0.0, 0.0
         while self.fills and self.fills[0].before_bar <= bar_number:
             fill = self.fills.pop(0)
@@ -147,7 +161,10 @@ class Ledger:
         self.cash = self.cash * (1.0 + cash_rate) / growth
 
     def select(self, picked: np.ndarray[Any, np.dtype[np.int64]]) -> None:
-        """Change the columns; ``picked`` holds the old column of each new one, -1 for a new strategy."""
+        """Change the columns.
+
+        ``picked`` holds the old column of each new one, -1 for a new strategy.
+        """
 
         def move(weights: FloatArray) -> FloatArray:
             moved: FloatArray = np.append(weights, 0.0)[picked]  # -1 finds the appended one

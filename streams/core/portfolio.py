@@ -1,7 +1,8 @@
-"""One portfolio as a fold over its shard's journal: rows become bars, bars and events queue, the walk takes them in order.
+"""One portfolio as a fold: rows become bars, bars and events queue, the walk takes them in order.
 
-Halt, pause and reduce act at their place in the journal and void a pending request. Everything else queues with the bars; the
-walk stops, for this portfolio alone, while a decision is awaited, and goes on with the answer.
+Halt, pause and reduce act at their place in the journal and void a pending request. Everything else
+queues with the bars; the walk stops, for this portfolio alone, while a decision is awaited, and
+goes on with the answer.
 """
 
 from collections import deque
@@ -39,7 +40,7 @@ REPORTS_REMEMBERED = 512  # far more than can be under way at once
 
 
 class Portfolio:
-    """State of one portfolio, and the one way to change it: records of the journal, in their order."""
+    """State of one portfolio, and the one way to change it: records of the journal, in order."""
 
     def __init__(self, registration: PortfolioRegistration, source: Position) -> None:
         policy = registration.policy
@@ -50,7 +51,7 @@ class Portfolio:
         self.builder = BarBuilder(policy.bar, (), self.walk.windows.capacity)
         self.queue: deque[ClosedBar | Queued] = deque()
         self.seen: dict[str, int] = {}  # "topic/partition" -> first source offset not yet seen
-        self._columns: dict[str, int] = {}
+        self.columns: dict[str, int] = {}
         self.reports: list[str] = []  # ids of the last reports, oldest first
         self._is_new(source, "portfolio")
         self._join(_entries(policy))
@@ -66,7 +67,7 @@ class Portfolio:
     def absorb(self, rows: Rows) -> list[Output]:
         """Take a frame's rows in: drop what was seen or is not ours, close bars, walk them."""
         fresh = self._unseen(rows)
-        columns = np.array([self._columns.get(name, -1) for name in rows.names], dtype=np.int64)[
+        columns = np.array([self.columns.get(name, -1) for name in rows.names], dtype=np.int64)[
             rows.strategy
         ]
         chosen = np.flatnonzero(fresh & (columns >= 0))
@@ -90,13 +91,17 @@ class Portfolio:
         if isinstance(record, Nudge):
             return [*self.walk.nudge(record), *self._drain()]
         if isinstance(record, Release):
-            column = self._columns.get(record.strategy_id)
-            if column is None:
-                return []
-            self.builder.release(column, record.through_ns)
+            if record.strategy_id in self.columns:
+                self.builder.release(self.columns[record.strategy_id], record.through_ns)
             return self._close()
         if not self._is_new(record.source, _entity(record)) or self._is_repeated(record):
             return []
+        if _is_urgent(record):
+            return [*self._act(record), *self._drain()]
+        return self._enqueue(record)
+
+    def _enqueue(self, record: Queued) -> list[Output]:
+        """Let a record wait its turn behind the bars; who is awaited changes at once."""
         if isinstance(record, StrategyRegistered):
             if self.walk.policy.portfolio_id not in record.registration.portfolios:
                 self._leave(record.registration.strategy_id)
@@ -106,13 +111,14 @@ class Portfolio:
             if not self._is_newer(record.registration):
                 return []
             self._change_members(record.registration.policy)
-        elif _is_urgent(record):
-            return [*self._act(record), *self._drain()]
         self.queue.append(record)
         return [*self._close(), *self._drain()]
 
     def _unseen(self, rows: Rows) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return which rows (R,) stand past what was seen of their source partition, and remember them."""
+        """Return which rows (R,) are past what was seen of their source partition.
+
+        Remember them.
+        """
         fresh = np.ones(len(rows), dtype=bool)
         for partition in np.unique(rows.source_partition).tolist():
             key = f"{rows.topic}/{partition}"
@@ -125,7 +131,8 @@ class Portfolio:
     def _is_new(self, source: Position, entity: str) -> bool:
         """Tell whether a record stands past what was seen of its source, and remember it.
 
-        The registry is compacted and may be told again from its beginning, hence one mark an entity.
+        The registry is compacted and may be told again from its beginning, hence one mark an
+        entity.
         """
         key = f"{source.topic}/{source.partition}/{entity}"
         if source.offset < self.seen.get(key, 0):
@@ -146,39 +153,40 @@ class Portfolio:
 
     def _join(self, entries: dict[str, StrategyEntry]) -> None:
         self.members.update(entries)
-        names = tuple(sorted({*self.members, *self._columns}))
+        names = tuple(sorted({*self.members, *self.columns}))
         if names != self.builder.names:
             self.builder.set_names(names)
-            self._columns = {name: column for column, name in enumerate(names)}
+            self.columns = {name: column for column, name in enumerate(names)}
 
     def _register(self, registration: StrategyRegistration) -> None:
         """Let a strategy join, or change it; one that had ended is awaited again."""
-        column = self._columns.get(registration.strategy_id)
+        column = self.columns.get(registration.strategy_id)
         if column is not None and self.builder.ended_ns[column] != ALWAYS_NS:
             self.builder.revive(column)
         self._join({registration.strategy_id: _entry(registration)})
 
     def _leave(self, name: str) -> None:
         """End a strategy whose registration no longer names us, unless our own policy lists it."""
-        column = self._columns.get(name)
+        column = self.columns.get(name)
         if column is not None and name not in _entries(self.walk.policy):
             self.builder.end(column, self.builder.closed_ns)
+            self.members.pop(name, None)
 
     def _is_newer(self, registration: PortfolioRegistration) -> bool:
-        """Tell whether a policy follows on all that we know of; the bar of a portfolio never changes."""
+        """Tell whether a policy follows on those we know; the bar of a portfolio never changes."""
         waiting = [r.registration for r in self.queue if isinstance(r, PortfolioRegistered)]
         newest = max([self.walk.policy_version, *(r.policy_version for r in waiting)])
         return registration.policy_version > newest and registration.policy.bar == self.builder.bar
 
     def _change_members(self, policy: PortfolioPolicy) -> None:
-        """Follow the list of a new policy: new names join, names left out end, and may come back."""
+        """Follow the list of a new policy: names join; those left out end, and may come back."""
         entries = _entries(policy)
         self.builder.horizon_bars = history_bars(policy)
-        for name in set(entries) & (set(self._columns) - set(self.members)):
-            self.builder.revive(self._columns[name])
+        for name in set(entries) & (set(self.columns) - set(self.members)):
+            self.builder.revive(self.columns[name])
         if not isinstance(policy.strategies, FromReturns):
             for name in set(self.members) - set(entries):
-                self.builder.end(self._columns[name], self.builder.closed_ns)
+                self.builder.end(self.columns[name], self.builder.closed_ns)
                 del self.members[name]
         self._join(entries)
 
@@ -191,13 +199,23 @@ class Portfolio:
     def _drain(self) -> list[Output]:
         """Walk the queue until it is empty or a decision is awaited."""
         outputs: list[Output] = []
-        while self.queue and self.walk.pending is None:
-            item = self.queue.popleft()
+        while self.walk.pending is None and (item := self._next()) is not None:
             if isinstance(item, ClosedBar):
                 outputs += self.walk.advance(item)
             else:
                 outputs += self._act(item)
         return outputs
+
+    def _next(self) -> ClosedBar | Queued | None:
+        """Take the next item from the queue.
+
+        A person's wish for a rebalance awaits the first bar.
+        """
+        for place, item in enumerate(self.queue):
+            if self.walk.last is not None or not _is_manual(item):
+                del self.queue[place]
+                return item
+        return None
 
     def _act(self, record: Queued) -> list[Output]:
         """Let an event take effect on the last walked bar."""
@@ -252,7 +270,10 @@ class Portfolio:
     # ------------------------------------------------------------------ state
 
     def to_state(self) -> dict[str, Any]:
-        """Return everything as plain values and arrays; :meth:`from_state` restores it bit for bit."""
+        """Return everything as plain values and arrays.
+
+        :meth:`from_state` restores it bit for bit.
+        """
         return {
             "shard": self.walk.shard,
             "members": msgspec.msgpack.encode(list(self.members.values())),
@@ -273,7 +294,7 @@ class Portfolio:
         portfolio.seen = dict(state["seen"])
         portfolio.reports = list(state["reports"])
         portfolio.builder = BarBuilder.from_state(portfolio.walk.policy.bar, state["builder"])
-        portfolio._columns = {name: column for column, name in enumerate(portfolio.builder.names)}
+        portfolio.columns = {name: column for column, name in enumerate(portfolio.builder.names)}
         portfolio.queue = deque(_queued_item(item) for item in state["queue"])
         return portfolio
 
@@ -304,6 +325,10 @@ def _is_urgent(record: Queued) -> bool:
     if isinstance(record, Risk):
         return record.signal.action in URGENT_ACTIONS
     return isinstance(record, Control) and record.request.action in URGENT_ACTIONS
+
+
+def _is_manual(item: ClosedBar | Queued) -> bool:
+    return isinstance(item, Control) and item.request.action == "rebalance"
 
 
 def _queued_state(item: ClosedBar | Queued) -> dict[str, Any]:

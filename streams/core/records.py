@@ -1,4 +1,4 @@
-"""The views a walk publishes at each bar: covariance and portfolio state."""
+"""The views a walk publishes at each bar: metrics, covariance and portfolio state."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,10 @@ from streams.core.arrays import BoolArray
 from streams.core.covariance import CovarianceSummary, RollingCovariance
 from streams.core.errors import DataError
 from streams.core.ledger import BarResult, Ledger
-from streams.core.metrics import METRICS, all_window_metrics
+from streams.core.metrics import METRICS, all_window_metrics, ewma_metrics
+from streams.core.outputs import BarMetrics
 from streams.core.status import Status
-from streams.core.windows import RollingWindows
+from streams.core.windows import EwmaMoments, RollingWindows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,13 +32,34 @@ class Snapshot:
     covariance: RollingCovariance | None
 
 
+def metrics_message(
+    policy: PortfolioPolicy,
+    end_ns: int,
+    names: tuple[str, ...],
+    windows: RollingWindows,
+    ewma: EwmaMoments,
+) -> BarMetrics:
+    """Return the bar's metrics over the windows the policy asks to see."""
+    block = all_window_metrics(windows, policy.periods_per_year)
+    shown = [windows.windows.index(window) for window in policy.estimation.windows]
+    return BarMetrics(
+        portfolio_id=policy.portfolio_id,
+        bar_end_ns=end_ns,
+        periods_per_year=policy.periods_per_year,
+        names=names,
+        windows=policy.estimation.windows,
+        block=type(block)(block.n_obs[shown], block.values[:, shown], block.undefined[:, shown]),
+        ewma=ewma_metrics(ewma, policy.periods_per_year),
+    )
+
+
 def covariance_record(at: Snapshot, *, full: bool) -> CovarianceRecord:
-    """Return the bar's correlation summary over the eligible strategies, with the annual matrix where ``full``."""
+    """Return the correlations of the eligible strategies, with the annual matrix where ``full``."""
     if at.covariance is None:
         summary, names = CovarianceSummary(n_common=0), ()
     else:
         summary = at.covariance.summary()
-        names = tuple(at.names[i] for i in at.covariance.eligible)
+        names = tuple(at.names[i] for i in at.covariance.eligible.tolist())
     pair = summary.pair_max
     return CovarianceRecord(
         portfolio_id=at.policy.portfolio_id,
@@ -53,7 +75,10 @@ def covariance_record(at: Snapshot, *, full: bool) -> CovarianceRecord:
 
 
 def state_record(at: Snapshot) -> StateRecord:
-    """Return the portfolio's state at the bar: ``held`` drifted and before its fill, ``target`` after its decision."""
+    """Return the state at the bar: ``held`` drifted, before its fill.
+
+    ``target`` after its decision.
+    """
     status, ledger, last = at.status, at.ledger, at.last
     return StateRecord(
         portfolio_id=at.policy.portfolio_id,

@@ -17,7 +17,8 @@ def _nobody() -> BoolArray:
 class Status:
     """Where the walk stands. Bars count from 1; 0 and NEVER_NS mean that none was walked yet.
 
-    ``version`` numbers the decisions, declined ones too; ``multiplier`` is the risk overlay's, 1 without one.
+    ``version`` numbers the decisions, declined ones too; ``multiplier`` is the risk overlay's, 1
+    without one.
     """
 
     bar_number: int = 0

@@ -1,7 +1,8 @@
 """Reasons to look at the mix, each with its measured value and its threshold.
 
-A schedule fires at the first bar close at or past its boundary; drift is the largest distance of a held, drifted weight (or cash)
-from its last target, over the union of names. A cooldown holds both back; a person and a risk signal are never held back.
+A schedule fires at the first bar close at or past its boundary; drift is the largest distance of a
+held, drifted weight (or cash) from its last target, over the union of names. A cooldown holds both
+back; a person and a risk signal are never held back.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from streams.core.ledger import Ledger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """Where the walk stands: this bar's end and the one before, its number, and that of the last accepted decision."""
+    """Where the walk stands: this bar, the end of the one before, the last accepted decision's."""
 
     previous_end_ns: int
     end_ns: int

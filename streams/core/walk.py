@@ -1,6 +1,7 @@
-"""The walk of one portfolio over its closed bars: metrics, covariance, ledger, triggers, decisions, in that order.
+"""The walk of one portfolio over its closed bars: metrics, covariance, ledger, decisions.
 
-It takes bars one by one and stands still while a decision is awaited. All that it needs to go on is in its state.
+It takes bars one by one and stands still while a decision is awaited. All that it needs to go on is
+in its state.
 """
 
 from dataclasses import replace
@@ -19,16 +20,23 @@ from streams.core.bars import NEVER_NS, ClosedBar
 from streams.core.calendar import bar_length_ns
 from streams.core.commands import command_for
 from streams.core.covariance import RollingCovariance, parse_covariance
-from streams.core.decide import Pending, build_request, decide, declined, reduce_by_overlay
-from streams.core.eligibility import Book, minimum_bars, select, too_few_eligible
+from streams.core.decide import (
+    Pending,
+    build_request,
+    decide,
+    declined,
+    given_up,
+    reduce_by_overlay,
+)
+from streams.core.eligibility import Book, Selection, minimum_bars, select, too_few_eligible
 from streams.core.history import DueCorrection, History
 from streams.core.identity import Context
 from streams.core.ledger import BarResult, Ledger
-from streams.core.metrics import all_window_metrics, ewma_metrics
-from streams.core.outputs import BarMetrics, Output
-from streams.core.records import Snapshot, covariance_record, state_record
+from streams.core.outputs import Output
+from streams.core.records import Snapshot, covariance_record, metrics_message, state_record
 from streams.core.status import Status
 from streams.core.triggers import Moment, due_trigger
+from streams.core.walk_state import put_back, state_of
 from streams.core.windows import EwmaMoments, RollingWindows
 
 NUDGES_MAX: Final = 3
@@ -93,7 +101,10 @@ class Walk:
             )
 
     def set_policy(self, policy: PortfolioPolicy, version: int) -> None:
-        """Go on under another policy; windows of new lengths are filled from the bars still held."""
+        """Go on under another policy.
+
+        Windows of new lengths are filled from the bars still held.
+        """
         old, self.policy, self.policy_version = self.policy, policy, version
         if old.estimation == policy.estimation:
             return
@@ -136,7 +147,8 @@ class Walk:
         self.ewma.push(bar.values)
         self.own.push(np.array([self.last.return_net]))
         self._follow_covariance(corrected=adjusted)
-        outputs = [self._metrics()]
+        message = metrics_message(policy, bar.end_ns, self.names, self.windows, self.ewma)
+        outputs = [Output(METRICS, policy.portfolio_id, message)]
         trigger = due_trigger(self.policy.rebalance, self._moment(), self.ledger)
         if trigger is None:
             return [*outputs, *self._finish(full=False)]
@@ -153,7 +165,10 @@ class Walk:
         )
 
     def _apply_corrections(self, end_ns: int) -> float:
-        """Correct the windows from this bar on; return the simple return that the NAV is adjusted by."""
+        """Correct the windows from this bar on.
+
+        Return the simple return that the NAV is adjusted by.
+        """
         due = [c for c in self.corrections if c.after_ns < end_ns]
         self.corrections = [c for c in self.corrections if c.after_ns >= end_ns]
         kept = 1.0
@@ -175,26 +190,14 @@ class Walk:
         context = self._next_context(trigger)
         stopped = "halted" if self.status.halted else "paused" if self.status.paused else ""
         if stopped:
-            return self._conclude(
-                declined(context, stopped, self.policy, names=self.names), context
-            )
+            return self._conclude(declined(context, stopped, self.policy, self.names), context)
         book = self._book()
         selection = select(book, self.policy)
         if too_few_eligible(book, selection, self.policy):
-            decision = declined(
-                context,
-                "too_few_eligible",
-                self.policy,
-                names=self.names,
-                excluded=selection.excluded,
-            )
-            return self._conclude(decision, context)
+            return self._decline(context, "too_few_eligible", selection)
         built = build_request(book, selection, self.policy, context)
         if isinstance(built, str):
-            decision = declined(
-                context, built, self.policy, names=self.names, excluded=selection.excluded
-            )
-            return self._conclude(decision, context)
+            return self._decline(context, built, selection)
         request, estimates = built
         self.pending = Pending(
             context=context,
@@ -206,6 +209,10 @@ class Walk:
             held_cash=book.held_cash,
         )
         return [Output(OPTIMIZE, self.policy.portfolio_id, request, partition=self.shard)]
+
+    def _decline(self, context: Context, reason: str, selection: Selection) -> list[Output]:
+        decision = declined(context, reason, self.policy, self.names, selection.excluded)
+        return self._conclude(decision, context)
 
     def reply(self, reply: OptimizeReply) -> list[Output]:
         """Take an answer; the first one to the pending request wins, any other changes nothing."""
@@ -236,12 +243,13 @@ class Walk:
         if self.pending is None:
             return []
         pending, self.pending = self.pending, None
-        return self._conclude(
-            declined(pending.context, reason, self.policy, pending=pending), pending.context
-        )
+        return self._conclude(given_up(pending, reason, self.policy), pending.context)
 
     def reduce(self, multiplier: float, reason: str) -> list[Output]:
-        """Scale the weights to a risk overlay's multiplier; a larger one only counts from the next decision on."""
+        """Scale the weights to a risk overlay's multiplier.
+
+        A larger one only counts from the next decision on.
+        """
         before, self.status.multiplier = self.status.multiplier, multiplier
         book = self._book()
         if multiplier >= before or self.last is None or not book.held.any():
@@ -250,7 +258,7 @@ class Walk:
             Trigger(kind="risk", value=multiplier, threshold=before, reason=reason)
         )
         if self.status.halted:
-            decision = declined(context, "halted", self.policy, names=self.names)
+            decision = declined(context, "halted", self.policy, self.names)
             return self._conclude(decision, context)
         decision = reduce_by_overlay(book, context, multiplier / before, self.policy)
         return self._conclude(decision, context)
@@ -315,23 +323,6 @@ class Walk:
             held_cash=held_cash,
         )
 
-    def _metrics(self) -> Output:
-        policy = self.policy
-        block = all_window_metrics(self.windows, policy.periods_per_year)
-        shown = [self.windows.windows.index(window) for window in policy.estimation.windows]
-        message = BarMetrics(
-            portfolio_id=policy.portfolio_id,
-            bar_end_ns=self.status.end_ns,
-            periods_per_year=policy.periods_per_year,
-            names=self.names,
-            windows=policy.estimation.windows,
-            block=type(block)(
-                block.n_obs[shown], block.values[:, shown], block.undefined[:, shown]
-            ),
-            ewma=ewma_metrics(self.ewma, policy.periods_per_year),
-        )
-        return Output(METRICS, policy.portfolio_id, message)
-
     def _finish(self, *, full: bool) -> list[Output]:
         """Publish the bar's covariance and state, now that its decision is known."""
         if self.last is None:
@@ -389,47 +380,13 @@ class Walk:
         )
 
     def to_state(self) -> dict[str, Any]:
-        """Return everything as plain values and arrays."""
-        last = self.last
-        return {
-            "policy_version": self.policy_version,
-            "epoch": self.epoch,
-            "policy": msgspec.msgpack.encode(self.policy),
-            "names": list(self.names),
-            "entries": msgspec.msgpack.encode(self.entries),
-            "windows": self.windows.to_state(),
-            "own": self.own.to_state(),
-            "ewma": self.ewma.to_state(),
-            "covariance": None if self.covariance is None else self.covariance.to_state(),
-            "ledger": self.ledger.to_state(),
-            "status": self.status.to_state(),
-            "corrections": [list(c) for c in self.corrections],
-            "pending": None if self.pending is None else msgspec.msgpack.encode(self.pending),
-            "last": None
-            if last is None
-            else {name: getattr(last, name) for name in BarResult.__slots__},
-            "history": self.history.to_state(),
-        }
+        """Return everything as plain values and arrays; :meth:`from_state` restores it."""
+        return state_of(self)
 
     @classmethod
     def from_state(cls, shard: int, state: dict[str, Any]) -> "Walk":
         """Return the walk that :meth:`to_state` described."""
         policy = msgspec.msgpack.decode(state["policy"], type=PortfolioPolicy)
         walk = cls(policy, state["policy_version"], state["epoch"], shard)
-        walk.names = tuple(state["names"])
-        walk.entries = msgspec.msgpack.decode(state["entries"], type=tuple[StrategyEntry, ...])
-        walk.windows = RollingWindows.from_state(state["windows"])
-        walk.own = RollingWindows.from_state(state["own"])
-        walk.ewma = EwmaMoments.from_state(state["ewma"])
-        if state["covariance"] is not None:
-            spec = parse_covariance(policy.estimation.covariance)
-            walk.covariance = RollingCovariance.from_state(state["covariance"], spec, walk.windows)
-        walk.ledger = Ledger.from_state(state["ledger"])
-        walk.status = Status.from_state(state["status"])
-        walk.corrections = [DueCorrection(*c) for c in state["corrections"]]
-        if state["pending"] is not None:
-            walk.pending = msgspec.msgpack.decode(state["pending"], type=Pending)
-        if state["last"] is not None:
-            walk.last = BarResult(**state["last"])
-        walk.history = History.from_state(state["history"])
+        put_back(walk, state)
         return walk

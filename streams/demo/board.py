@@ -34,6 +34,7 @@ class Board:
     last_command: RebalanceCommand | None = None
     last_decision: Decision | None = None
     first_bar: int | None = None
+    first_command_s: float | None = None  # after the broker was up
     commands: set[str] = field(default_factory=set)
     acks: dict[str, str] = field(default_factory=dict)
     decisions: set[int] = field(default_factory=set)
@@ -100,12 +101,16 @@ class Board:
             self._table(),
         ]
         if self.last_command is not None:
-            lines.append(
-                Text(f"last command {self.last_command.bar_end[:10]}: {self.last_command.reason}")
-            )
+            lines.append(Text(self._commanded(self.last_command)))
         if self.incident:
             lines.append(Text(f"staged: {self.incident}", style="yellow"))
         return Group(*lines, *(Text(line, style="dim") for line in self.footer))
+
+    def _commanded(self, last: RebalanceCommand) -> str:
+        told = f"last command {last.bar_end[:10]}: {last.reason}"
+        if self.first_command_s is None:
+            return told
+        return f"{told}   (the first came {self.first_command_s:.1f} s after the broker was up)"
 
     def _navs(self) -> str:
         assert self.state is not None

@@ -21,7 +21,7 @@ from schemas.events import ExecutionReport
 from schemas.topics import COVARIANCE, DECISIONS, METRICS, REBALANCE, REPORTS, RETURNS, STATE, Topic
 from schemas.units import format_instant
 from schemas.views import CovarianceRecord, MetricsRecord, StateRecord
-from streams.cli.console import note, out
+from streams.cli.console import note, notes, out
 from streams.core.errors import ApseError, BrokerUnavailableError
 from streams.demo.board import Board
 from streams.demo.books import equal_weight, index, inverse_volatility
@@ -130,7 +130,6 @@ class _Play:
         self._kafka = KafkaSettings(bootstrap=broker.bootstrap, scope=scope)
         self._outlives_us = broker.kind == "external"
         self._begun_s = time.monotonic()
-        self._first_command_s: float | None = None
 
     def run(self) -> dict[str, Any]:
         """Start the engine, publish, show; end everything that was started."""
@@ -194,9 +193,10 @@ class _Play:
         for record in reader.poll(0.02):
             _, kind = _SHOWN[record.topic]
             self._board.take(msgspec.json.decode(record.value, type=kind))
-        if self._first_command_s is None and self._board.commands:
-            self._first_command_s = time.monotonic() - self._begun_s
-            note(f"first command {self._first_command_s:.1f} s after the broker was up")
+        if self._board.first_command_s is None and self._board.commands:
+            self._board.first_command_s = time.monotonic() - self._begun_s
+            if not (out.is_terminal and notes.is_terminal):  # else it would tear the picture
+                note(f"first command {self._board.first_command_s:.1f} s after the broker was up")
         show()
 
     def _settle(self, engine: Supervisor, reader: Reader, show: Callable[[], None]) -> None:

@@ -68,7 +68,7 @@ class Script:
 def write_script(
     table: SleeveTable, policy: PortfolioPolicy, *, bars: int | None, incidents: bool
 ) -> Script:
-    """Return the play: ``bars`` sessions in all (None: to the end of the data), history included."""
+    """Return the play: ``bars`` sessions in all, history included; None: to the end of the data."""
     first = int(np.searchsorted(table.sessions, PLAY_FROM)) - HISTORY_SESSIONS
     last = len(table.sessions) if bars is None else min(first + bars, len(table.sessions))
     names, returns = list(table.ids), table.returns[first:last]

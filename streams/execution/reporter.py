@@ -11,6 +11,7 @@ from streams.execution.contract import Answer, report_of
 from streams.execution.gate import Verdict, command_digest
 from streams.execution.history import headers_of
 from streams.kafka.clients import producer_config
+from streams.observe.metrics import REPORTS
 
 ACK_TIMEOUT_S: Final = 35.0  # beyond the producer's own delivery timeout of 30 s
 
@@ -88,6 +89,7 @@ class Reporter:
         elif delivered[0] is not None:  # compared with == None, librdkafka's error object breaks
             why = delivered[0].str()
         else:
+            REPORTS.labels(report.status).inc()
             return
         text = f"the report on command {command.command_id} was not acknowledged: {why}"
         raise DeliveryError(text)

@@ -26,6 +26,7 @@ from streams.ingest.journal import JournalWriter
 from streams.ingest.route import Router
 from streams.ingest.sources import REQUEST_TIMEOUT_S, Place, RegistryReader, Source
 from streams.kafka.clients import admin_config
+from streams.observe import metrics
 from streams.observe.clock import now_ns
 from streams.observe.log import configure_logging, get_logger
 from streams.settings import Settings, load_settings
@@ -108,6 +109,10 @@ class Ingest:
         for code, count in sorted(Counter(letter.code for letter in routed.dead).items()):
             example = next(letter for letter in routed.dead if letter.code == code)
             self._log.warning("refused", code=code, records=count, example=example.detail)
+            metrics.DEAD_LETTERS.labels(metrics.known(code, metrics.REFUSALS)).inc(count)
+        homeless = routed.dead[len(batch.dead) :]
+        refused = sum(letter.source.topic == RETURNS.name for letter in homeless)
+        metrics.RETURNS_INGESTED.inc(len(batch.returns) - refused)
 
     def _release(self, now: int) -> None:
         """Release silent strategies, from what the source held at the moment of the last probe."""
@@ -118,13 +123,16 @@ class Ingest:
                 self._probed = None
                 for shard, release in self.router.due_releases(probed_ns, at_end=True):
                     self._log.info("released", strategy_id=release.strategy_id, shard=shard)
+                    metrics.RELEASES.inc()
                     self._writer.append(shard, release)
             elif now - probed_ns > self._probe_ns:
                 self._probed = None
                 self.router.due_releases(now, at_end=False)
         if self._probed is None and now >= self._next_probe_ns:
             self._next_probe_ns = now + self._probe_ns
-            if self._source.owns_all_returns and self.router.anybody_behind():
+            behind = len(self.router.silence.behind(self.router.registry))
+            metrics.STRATEGIES_BEHIND.set(behind)
+            if self._source.owns_all_returns and behind:
                 self._probed = (now, self._source.ends_of_returns())
 
 
@@ -159,6 +167,7 @@ def main() -> None:
     """Run as a process: settings from the environment, clean end on SIGTERM, 1 on failure."""
     settings = load_settings()
     configure_logging(settings.log, process="ingest")
+    metrics.serve(settings.metrics, "ingest")
     log = get_logger("ingest")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -84,6 +84,7 @@ costs:
 cash: {{min: 0.0, max: 0.0, rate: 0.0}}
 execution: {{delay_bars: 0}} # 0: filled at the close that decided; 1: one bar later
 ledger: assumed              # assumed fills (replay, paper) | reported by the execution layer
+clock: event                 # time comes with the data | wall: the machine's, for live trading
 rebalance:
   schedule: weekly           # never | every_bar | daily | weekly | monthly | cron:EXPR
   drift: {{max_abs: 0.05}}   # or when a held weight is this far from its target

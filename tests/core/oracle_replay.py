@@ -64,7 +64,7 @@ def bar_label(stamp: pd.Timestamp, bar: str) -> pd.Timestamp:
 
 
 def bars_of(table: pd.DataFrame, plan: Plan):
-    """Bars (rows) of compounded returns, and for each strategy the last bar end it takes part in."""
+    """Bars (rows) of compounded returns, and by strategy the last bar end it takes part in."""
     labels = pd.DatetimeIndex([bar_label(stamp, plan.bar) for stamp in table.index])
     last_stamp = table.index[-1]
     ended = {}

@@ -1,0 +1,235 @@
+"""What a worker shows: outputs counted as they leave, portfolios and shards told at each scrape.
+
+Between scrapes an output costs a look at its type; the newest state of each portfolio is kept as it
+is and read when somebody asks, so that weights cost nothing a bar. A fold that is repeated after a
+restart counts its decisions again.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from schemas.decisions import Decision, RebalanceCommand
+from schemas.units import parse_instant
+from schemas.views import RollingPerformance, StateRecord
+from streams.core.outputs import BarMetrics, Output
+from streams.core.records import Snapshot, state_record
+from streams.core.walk import Walk
+from streams.observe import metrics
+from streams.observe.metrics import known
+
+PORTFOLIOS_MAX: Final = 1_000  # at 20 series each a scrape stays in the tens of thousands
+STRATEGIES_MAX: Final = 5_000  # two weights each; over all portfolios of the process
+NS_PER_S: Final = 1_000_000_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Seen:
+    """What some outputs mean for the metrics; ``commands`` are the newest version by portfolio."""
+
+    bars: int = 0
+    decisions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    declines: Counter[str] = field(default_factory=Counter)
+    triggers: Counter[str] = field(default_factory=Counter)
+    commands: dict[str, int] = field(default_factory=dict)
+    states: dict[str, StateRecord] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardFacts:
+    """Where one shard stands; ``walk_lag_bars`` and ``acknowledged`` (a version) by portfolio."""
+
+    shard: int
+    lag_records: int
+    checkpoint_age_s: float
+    recovery_s: float | None
+    walk_lag_bars: Mapping[str, int]
+    acknowledged: Mapping[str, int]
+
+
+def look_at(outputs: Iterable[Output]) -> Seen:
+    """Return what outputs mean for the metrics. Pure."""
+    seen = Seen()
+    for output in outputs:
+        message = output.message
+        if isinstance(message, BarMetrics):
+            seen.bars += 1
+        elif isinstance(message, StateRecord):
+            seen.states[message.portfolio_id] = message
+        elif isinstance(message, Decision):
+            seen.decisions[known(message.trigger.kind, metrics.TRIGGERS), message.outcome] += 1
+            if message.outcome == "declined":
+                reason = message.reason.partition(":")[0]
+                seen.declines[known(reason, metrics.DECLINE_REASONS)] += 1
+        elif isinstance(message, RebalanceCommand):
+            seen.triggers[known(message.trigger, metrics.TRIGGERS)] += 1
+            seen.commands[message.portfolio_id] = message.version
+    return seen
+
+
+class WorkerMetrics(Collector):
+    """Counts a worker's outputs, and tells of its portfolios and shards when asked.
+
+    Parameters
+    ----------
+    facts
+        Where the shards stand, called at each scrape and from the server's thread.
+    clock
+        Seconds of a monotonic clock.
+    """
+
+    def __init__(
+        self, facts: Callable[[], list[ShardFacts]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._facts = facts
+        self._clock = clock
+        self._states: dict[str, StateRecord] = {}
+        self._sent: dict[str, tuple[int, float]] = {}  # newest command: version, and when
+
+    def observe(self, outputs: Iterable[Output]) -> None:
+        """Count outputs, and keep the newest state of each portfolio."""
+        seen = look_at(outputs)
+        if seen.bars:
+            metrics.BARS.inc(seen.bars)
+        for labels, count in seen.decisions.items():
+            metrics.DECISIONS.labels(*labels).inc(count)
+        for reason, count in seen.declines.items():
+            metrics.DECLINES.labels(reason).inc(count)
+        for trigger, count in seen.triggers.items():
+            metrics.COMMANDS.labels(trigger).inc(count)
+        for name, number in seen.commands.items():
+            self._sent[name] = (number, self._clock())
+        self._states.update(seen.states)
+
+    def restore(self, walk: Walk) -> None:
+        """Take the state of a portfolio that comes from its checkpoint: the next bar may be far."""
+        state = restored_state(walk)
+        if state is not None:
+            self._states[state.portfolio_id] = state
+
+    def collect(self) -> Iterator[Metric]:
+        """Tell all gauges that are read at a scrape."""
+        facts = self._facts()
+        yield from _of_shards(facts)
+        owned = sorted(name for fact in facts for name in fact.walk_lag_bars)
+        shown = owned[:PORTFOLIOS_MAX]
+        states = [state for name in shown if (state := self._states.get(name)) is not None]
+        yield from _of_portfolios(states)
+        room = STRATEGIES_MAX
+        weighed = []
+        for state in states:
+            room -= len(state.strategies)
+            if room >= 0:
+                weighed.append(state)
+        yield from _of_strategies(weighed)
+        hidden = len(owned) - len(shown) + len(states) - len(weighed)
+        yield _family(metrics.HIDDEN, [((), hidden)])
+        walk_lag = {name: lag for fact in facts for name, lag in fact.walk_lag_bars.items()}
+        yield _family(metrics.WALK_LAG, [((name,), walk_lag[name]) for name in shown])
+        done = {name: number for fact in facts for name, number in fact.acknowledged.items()}
+        waits = [((name,), self._wait_s(name, done[name])) for name in shown]
+        yield _family(metrics.COMMAND_WAIT, waits)
+
+    def _wait_s(self, name: str, acknowledged: int) -> float:
+        number, since_s = self._sent.get(name, (0, 0.0))
+        return self._clock() - since_s if number > acknowledged else 0.0
+
+
+def restored_state(walk: Walk) -> StateRecord | None:
+    """Return the state as of the last bar of a walk that was put back; None before its first."""
+    if walk.last is None:
+        return None
+    eligible = np.zeros(len(walk.names), dtype=np.bool_)
+    if walk.covariance is not None:
+        eligible[walk.covariance.eligible] = True
+    at = Snapshot(
+        policy=walk.policy,
+        epoch=walk.epoch,
+        names=walk.names,
+        status=walk.status,
+        ledger=walk.ledger,
+        last=walk.last,
+        own=walk.own,
+        eligible=eligible,
+        covariance=walk.covariance,
+    )
+    return state_record(at)
+
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+def _family(metric: metrics.Metric, samples: Samples) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(metric.name, metric.help, labels=tuple(metric.labels))
+    for labels, value in samples:
+        if math.isfinite(value):
+            family.add_metric(labels, value)
+    return family
+
+
+def _of_shards(facts: list[ShardFacts]) -> Iterator[Metric]:
+    def by_shard(metric: metrics.Metric, value: Callable[[ShardFacts], float]) -> Metric:
+        return _family(metric, [((str(fact.shard),), value(fact)) for fact in facts])
+
+    yield by_shard(metrics.STREAM_LAG, lambda fact: fact.lag_records)
+    yield by_shard(metrics.CHECKPOINT_AGE, lambda fact: fact.checkpoint_age_s)
+    recovered = [fact for fact in facts if fact.recovery_s is not None]
+    times = [((str(fact.shard),), fact.recovery_s or 0.0) for fact in recovered]
+    yield _family(metrics.RECOVERY, times)
+    yield _family(metrics.RECOVERING, [((), len(facts) - len(recovered))])
+
+
+def _of_portfolios(states: list[StateRecord]) -> Iterator[Metric]:
+    def by_name(metric: metrics.Metric, value: Callable[[StateRecord], float]) -> Metric:
+        return _family(metric, [((state.portfolio_id,), value(state)) for state in states])
+
+    yield by_name(metrics.NAV, lambda state: state.nav)
+    yield by_name(metrics.DRAWDOWN, lambda state: state.drawdown)
+    yield by_name(metrics.COVERAGE, lambda state: state.coverage)
+    yield by_name(metrics.TARGET_CASH, lambda state: state.target_cash)
+    yield by_name(metrics.HELD_CASH, lambda state: state.held_cash)
+    yield by_name(metrics.MEMBERS, lambda state: len(state.strategies))
+    yield by_name(metrics.ELIGIBLE, lambda state: len(state.eligible))
+    yield by_name(metrics.BAR_END, lambda state: parse_instant(state.bar_end) / NS_PER_S)
+    statuses = [
+        ((state.portfolio_id, status), float(state.status == status))
+        for state in states
+        for status in metrics.PORTFOLIO_STATUSES
+    ]
+    yield _family(metrics.STATUS, statuses)
+    yield _family(metrics.VOLATILITY, _rolling(states, lambda row: row.volatility_annual))
+    yield _family(metrics.SHARPE, _rolling(states, lambda row: row.sharpe))
+
+
+def _rolling(
+    states: list[StateRecord], value: Callable[[RollingPerformance], float | None]
+) -> Samples:
+    """Return one figure of each window; one that is undefined has no sample."""
+    return [
+        ((state.portfolio_id, row.window), found)
+        for state in states
+        for row in state.rolling
+        if (found := value(row)) is not None
+    ]
+
+
+def _of_strategies(states: list[StateRecord]) -> Iterator[Metric]:
+    def by_strategy(
+        metric: metrics.Metric, weights: Callable[[StateRecord], list[float]]
+    ) -> Metric:
+        samples = [
+            ((state.portfolio_id, name), weight)
+            for state in states
+            for name, weight in zip(state.strategies, weights(state), strict=True)
+        ]
+        return _family(metric, samples)
+
+    yield by_strategy(metrics.TARGET, lambda state: state.target)
+    yield by_strategy(metrics.HELD, lambda state: state.held)

@@ -1,0 +1,245 @@
+"""What has to hold after every step and at the end, whatever the weather was."""
+
+import msgspec
+
+from schemas.codec import canonical_json, decode_record
+from schemas.decisions import Decision, RebalanceCommand
+from schemas.journal import Frame
+from schemas.topics import (
+    CHECKPOINTS,
+    DEAD_LETTERS,
+    DECISIONS,
+    JOURNAL,
+    METRICS,
+    REBALANCE,
+    REPORTS,
+    RETURNS,
+    STATE,
+)
+from streams.agents.checkpoint import CheckpointError, Gatherer, plan
+from streams.core.frames import unpack
+from streams.execution.contract import contradiction, decode_command
+from streams.simulation.log import Entry, Log
+from streams.simulation.reference import Reference
+from streams.simulation.scenario import SHARDS, Fate, Message, Scenario
+
+UNITS: int = 10**10  # weights are multiples of 1e-10
+
+Version = tuple[str, int, int]
+"""Portfolio, epoch, version."""
+Source = tuple[str, int, int]
+"""Topic, partition, offset."""
+
+
+class ViolationError(Exception):
+    """A law is broken: which, what it wanted and what was found."""
+
+    def __init__(self, law: str, expected: object, found: object) -> None:
+        super().__init__(f"{law}: expected {expected}, found {found}")
+        self.law = law
+        self.expected = expected
+        self.found = found
+
+
+class Judge:
+    """Watches the log, record by record.
+
+    Parameters
+    ----------
+    scenario
+        The world that is judged.
+    expected
+        The decisions and commands it has to come to; None where only its journal can tell.
+    """
+
+    def __init__(self, scenario: Scenario, expected: Reference | None) -> None:
+        self._scenario = scenario
+        self._expected = expected
+        self.log: Log | None = None
+        self.decisions: dict[Version, bytes] = {}
+        self.commands: dict[Version, bytes] = {}
+        self.answers: dict[str, str] = {}  # command id -> id of its final report
+        self._views: dict[tuple[str, str, str, int], int] = {}
+        self._applied: dict[str, tuple[int, int, str]] = {}
+        self.published: dict[Source, tuple[Fate, bytes]] = {}
+
+    # ------------------------------------------------------------------ each record
+
+    def see(self, topic: str, partition: int, entry: Entry) -> None:
+        """Check one record that was appended just now."""
+        value = entry.value or b""
+        if topic == DECISIONS.name:
+            self._see_decision(value)
+        elif topic == REBALANCE.name:
+            self._see_command(value)
+        elif topic == CHECKPOINTS.name:
+            self._see_checkpoint(partition)
+        elif topic in (METRICS.name, STATE.name) and value:
+            self._see_view(topic, value)
+
+    def note(self, message: Message, source: Source) -> None:
+        """Remember what was published, to ask for it at the end."""
+        self.published[source] = (message.fate, message.value)
+
+    def _see_decision(self, value: bytes) -> None:
+        decision = msgspec.json.decode(value, type=Decision)
+        at = (decision.portfolio_id, decision.epoch, decision.version)
+        _same("one decision content a version", self.decisions.setdefault(at, value), value)
+        if self._expected is not None:
+            wanted = self._expected.decisions.get(at)
+            _same(f"decision {at} of the fault-free world", wanted, value)
+
+    def _see_command(self, value: bytes) -> None:
+        command = decode_command(value)
+        at = (command.portfolio_id, command.epoch, command.version)
+        _same("one command content a version", self.commands.setdefault(at, value), value)
+        if self._expected is not None:
+            wanted = self._expected.commands.get(at)
+            _same(f"command {at} of the fault-free world", wanted, value)
+        units = sum(round(weight * UNITS) for weight in command.target_weights.values())
+        total = units + round(command.target_cash * UNITS)
+        if total != UNITS:
+            raise ViolationError(f"weights and cash of command {at} in units of 1e-10", UNITS, total)
+        problem = contradiction(command)
+        if problem is not None:
+            raise ViolationError(f"command {at} makes sense", None, problem)
+
+    def _see_view(self, topic: str, value: bytes) -> None:
+        view = msgspec.json.decode(value)
+        at = (topic, view["portfolio_id"], view["bar_end"], view.get("version", 0))
+        content = hash(value)
+        if self._views.setdefault(at, content) != content:
+            raise ViolationError(f"one content of {at}", "the same bytes again", value[:300])
+
+    def _see_checkpoint(self, shard: int) -> None:
+        """Plan a resumption from what compaction may leave of the topic at any moment."""
+        assert self.log is not None
+        gatherer = Gatherer()
+        for entry in self.log.compacted(CHECKPOINTS.name, shard):
+            gatherer.add(entry.key or b"", entry.value or b"")
+        try:
+            plan(shard, gatherer.found())
+        except CheckpointError as error:
+            law = "a shard with a position can be resumed"
+            raise ViolationError(law, "a complete checkpoint", str(error)) from error
+
+    # ------------------------------------------------------------------ the executor
+
+    def applied(self, command: RebalanceCommand) -> None:
+        """Check that a portfolio moves only forward; its newest command may be resumed."""
+        last = self._applied.get(command.portfolio_id, (0, 0, ""))
+        at = (command.epoch, command.version, command.command_id)
+        if at[:2] <= last[:2] and at != last:
+            raise ViolationError("applied (epoch, version) rises", f"above {last}", at)
+        self._applied[command.portfolio_id] = at
+
+    def answered(self, command: RebalanceCommand, report_id: str) -> None:
+        """Check that a command gets one final answer."""
+        known = self.answers.setdefault(command.command_id, report_id)
+        if known != report_id:
+            law = f"one final answer to command {command.command_id}"
+            raise ViolationError(law, known, report_id)
+
+    # ------------------------------------------------------------------ the end
+
+    def finish(self, expected: Reference, found: dict[str, bytes]) -> None:
+        """Compare a world at rest with its reference; ``found`` are images of its portfolios."""
+        assert self.log is not None
+        _same_versions("decisions", expected.decisions, self.decisions)
+        _same_versions("commands", expected.commands, self.commands)
+        for name, image in expected.images.items():
+            if found.get(name) != image:
+                raise ViolationError(
+                    f"final state of portfolio {name}",
+                    f"{len(image)} bytes of the reference",
+                    differing_part(image, found.get(name, b"")),
+                )
+        self._check_rows(self.log)
+        self._check_answers(self.log)
+
+    def _check_rows(self, log: Log) -> None:
+        """Every good row is in the journal of each shard that wants it, every bad one is buried."""
+        buried = {_source_of(entry) for entry in log.all(DEAD_LETTERS.name, 0)}
+        journaled = {shard: _rows_of(log, shard) for shard in range(SHARDS)}
+        wanted: dict[str, set[int]] = {}
+        for portfolio in self._scenario.portfolios:
+            for name in self._scenario.members_of(portfolio):
+                wanted.setdefault(name, set()).add(portfolio.shard)
+            wanted.setdefault("late", set()).add(portfolio.shard)
+        for source, (fate, value) in self.published.items():
+            if fate == "bad":
+                if source not in buried:
+                    raise ViolationError(f"refused {source} is in the dead letters", value, None)
+                continue
+            if source[0] != RETURNS.name:
+                continue
+            name = msgspec.json.decode(value)["strategy_id"]
+            for shard in sorted(wanted.get(name, ())):
+                if source not in journaled[shard]:
+                    law = f"accepted row {source} is in the journal of shard {shard}"
+                    raise ViolationError(law, value, None)
+
+    def _check_answers(self, log: Log) -> None:
+        finals: dict[str, int] = {}
+        for entry in log.all(REPORTS.name, 0):
+            if dict(entry.headers).get("final") == b"1":
+                command_id = msgspec.json.decode(entry.value or b"")["command_id"]
+                finals[command_id] = finals.get(command_id, 0) + 1
+        commands = {decode_command(value).command_id for value in self.commands.values()}
+        if finals != dict.fromkeys(commands, 1):
+            law = "the executor answers every command exactly once"
+            raise ViolationError(law, dict.fromkeys(sorted(commands), 1), finals)
+
+
+def _rows_of(log: Log, shard: int) -> set[Source]:
+    found: set[Source] = set()
+    for entry in log.all(JOURNAL.name, shard):
+        record = decode_record(entry.value or b"")
+        if isinstance(record, Frame):
+            rows = unpack(record)
+            places = zip(rows.source_partition.tolist(), rows.source_offset.tolist(), strict=True)
+            found.update((rows.topic, partition, offset) for partition, offset in places)
+    return found
+
+
+def _source_of(entry: Entry) -> Source:
+    headers = dict(entry.headers)
+    return (
+        headers["apse_source_topic"].decode(),
+        int(headers["apse_source_partition"]),
+        int(headers["apse_source_offset"]),
+    )
+
+
+def _same(law: str, expected: bytes | None, found: bytes) -> None:
+    if expected != found:
+        raise ViolationError(law, *first_difference(expected or b"null", found))
+
+
+def _same_versions(
+    what: str, expected: dict[Version, bytes], found: dict[Version, bytes]
+) -> None:
+    for at in sorted({*expected, *found}):
+        if at not in found:
+            raise ViolationError(f"{what}: {at} was published", expected[at][:300], None)
+        if at not in expected:
+            raise ViolationError(f"{what}: nothing at {at}", None, found[at][:300])
+        _same(f"{what}: {at}", expected[at], found[at])
+
+
+def first_difference(expected: bytes, found: bytes) -> tuple[str, str]:
+    """Return the first field in which two JSON messages differ, as each has it."""
+    left, right = msgspec.json.decode(expected), msgspec.json.decode(found)
+    if isinstance(left, dict) and isinstance(right, dict):
+        for key in [*left, *(key for key in right if key not in left)]:
+            if left.get(key) != right.get(key):
+                return f"{key} = {left.get(key)!r}", f"{key} = {right.get(key)!r}"
+    return canonical_json(left).decode(), canonical_json(right).decode()
+
+
+def differing_part(expected: bytes, found: bytes) -> str:
+    """Return where two images part."""
+    pairs = zip(expected, found, strict=False)
+    place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(expected), len(found)))
+    context = expected[max(0, place - 60) : place + 20]
+    return f"{len(found)} bytes that part at byte {place}, after {context!r}"

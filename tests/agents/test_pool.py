@@ -1,0 +1,158 @@
+"""A solve that hangs, dies or cannot be done costs one failed reply, and the next one is solved."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from schemas.codec import decode_record, encode_record
+from schemas.optimize import OptimizeRequest
+from streams.agents.pool import Pool, solve_bytes
+
+ROOT = Path(__file__).parents[2]
+SIZE = 4
+
+
+def request(number=1, **changes):
+    cov = np.diag(np.arange(1.0, SIZE + 1)) * 0.04
+    made = OptimizeRequest(
+        request_id=f"r{number}",
+        attempt=1,
+        portfolio_id="p",
+        shard=0,
+        strategies=tuple("abcd"),
+        mean_annual=np.zeros(SIZE).tobytes(),
+        cov_annual_lower=cov[np.tril_indices(SIZE)].tobytes(),
+        held=np.zeros(SIZE).tobytes(),
+        held_cash=1.0,
+        held_elsewhere=0.0,
+        objective="min_variance",
+        risk_aversion=1.0,
+        weight_min=np.zeros(SIZE).tobytes(),
+        weight_max=np.ones(SIZE).tobytes(),
+        groups=(),
+        cash_min=0.0,
+        cash_max=0.0,
+        turnover_max=None,
+        long_only=True,
+    )
+    return encode_record(msgspec.structs.replace(made, **changes))
+
+
+def reply_of(record):
+    return decode_record(record).reply
+
+
+@pytest.fixture
+def pool():
+    made = Pool(1, deadline_ms=20_000)  # a start takes seconds on a busy machine
+    yield made
+    made.close()
+
+
+def pids(pool):
+    return list(pool._executor._processes)
+
+
+def test_an_answer_is_inverse_to_the_variances(pool):
+    reply = reply_of(asyncio.run(pool.solve(request())))
+    assert reply.status == "solved"
+    assert reply.request_id == "r1"
+    inverse = 1.0 / np.arange(1.0, SIZE + 1)
+    # the closed form for uncorrelated strategies; the solver stops at 1e-9
+    assert np.frombuffer(reply.weights) == pytest.approx(inverse / inverse.sum(), abs=1e-6)
+    assert reply.diagnostics.worker == f"pid-{pids(pool)[0]}"
+
+
+def test_a_process_that_is_killed_costs_one_failed_reply(pool):
+    async def scene():
+        first = await pool.solve(request(1))
+        os.kill(pids(pool)[0], signal.SIGKILL)
+        return first, await pool.solve(request(2)), await pool.solve(request(3))
+
+    first, second, third = (reply_of(record) for record in asyncio.run(scene()))
+    assert (first.status, second.status, third.status) == ("solved", "failed", "solved")
+    assert (second.request_id, second.reason) == ("r2", "the solving process died")
+    assert third.weights == first.weights
+
+
+def test_a_process_killed_while_it_solves_costs_one_failed_reply(pool):
+    async def scene():
+        await pool.solve(request(1))
+        pid = pids(pool)[0]
+        os.kill(pid, signal.SIGSTOP)  # in the middle of a solve, as far as anybody can tell
+        asyncio.get_running_loop().call_later(0.3, os.kill, pid, signal.SIGKILL)
+        return await pool.solve(request(2)), await pool.solve(request(3))
+
+    second, third = (reply_of(record) for record in asyncio.run(scene()))
+    assert (second.status, third.status) == ("failed", "solved")
+
+
+def test_a_solve_past_its_deadline_is_a_failed_reply_and_the_pool_works_again(pool):
+    async def scene():
+        await pool.solve(request(1))
+        pool._deadline_s = 0.5
+        hung = pids(pool)[0]
+        os.kill(hung, signal.SIGSTOP)
+        late = await pool.solve(request(2))
+        pool._deadline_s = 20.0
+        return hung, late, await pool.solve(request(3))
+
+    hung, late, third = asyncio.run(scene())
+    assert reply_of(late).status == "failed"
+    assert reply_of(late).reason == "no answer within 0.5 s"
+    assert reply_of(third).status == "solved"
+    with pytest.raises(ProcessLookupError):
+        os.kill(hung, 0)  # ended and reaped, not left behind
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mean_annual": b"\0" * 7},
+        {"cov_annual_lower": b""},
+        {"objective": "no such objective"},
+        {"weight_max": np.full(SIZE, np.nan).tobytes()},
+        {"held": np.zeros(SIZE + 1).tobytes()},
+    ],
+)
+def test_a_request_that_cannot_be_worked_with_is_a_failed_reply(changes):
+    reply = reply_of(solve_bytes(request(5, **changes)))
+    assert (reply.status, reply.request_id) == ("failed", "r5")
+    assert reply.reason
+
+
+def test_a_pool_process_ends_with_its_parent_however_that_ends():
+    code = (
+        "from streams.agents.pool import Pool\n"
+        "import asyncio, time\n"
+        "from tests.agents.test_pool import request\n"
+        "if __name__ == '__main__':\n"
+        "    pool = Pool(2, 20_000)\n"
+        "    asyncio.run(pool.solve(request()))\n"
+        "    print(*pool._executor._processes, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as parent:
+        children = [int(pid) for pid in parent.stdout.readline().split()]
+        parent.kill()
+    assert len(children) == 2
+    end_s = time.monotonic() + 10.0
+    while time.monotonic() < end_s and any(map(alive, children)):
+        time.sleep(0.05)
+    assert not any(map(alive, children))
+
+
+def alive(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,148 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.cli.files import NAMES, ragged_values, write_wide
+from tests.core.oracles import metrics_by_definition
+
+KEYS = [
+    "n_obs", "mean_annual", "cagr", "volatility_annual", "downside_deviation_annual", "sharpe",
+    "sortino", "max_drawdown", "calmar", "hit_rate", "var_95", "var_99", "cvar_95", "cvar_99",
+]  # fmt: skip
+
+# Sums of some hundred numbers in another order: about 1e-14 relative; the rest is room.
+CLOSE = {"rtol": 1e-10, "atol": 1e-14}
+
+
+def estimate(apse, path, *more):
+    answer = apse("estimate", "--returns", path, "--periods-per-year", 252, "--json", *more)
+    assert answer.code == 0, answer.err
+    return answer.json
+
+
+def test_the_answer_has_the_promised_shape(apse, returns_file):
+    document = estimate(apse, returns_file)
+    assert set(document) == {"metrics", "covariance_annual"}
+    assert set(document["covariance_annual"]) == {"strategies", "matrix", "n_common"}
+    assert set(document["metrics"]) == set(NAMES)
+    for metrics in document["metrics"].values():
+        assert set(KEYS) <= set(metrics)
+
+
+@pytest.mark.parametrize("window", [None, 30])
+def test_metrics_are_those_of_the_last_rows_of_each_strategy(apse, returns_file, window):
+    more = () if window is None else ("--window", window)
+    document = estimate(apse, returns_file, *more)
+    values = ragged_values()[-(window or 10**6) :]
+    for column, name in enumerate(NAMES):
+        present = values[~np.isnan(values[:, column]), column]
+        told = document["metrics"][name]
+        assert told["n_obs"] == len(present)
+        if len(present) >= 2:
+            wanted = metrics_by_definition(present, 252)
+            assert {key: told[key] for key in wanted} == pytest.approx(wanted, rel=1e-10, abs=1e-14)
+
+
+def test_a_long_parquet_file_says_the_same_as_a_wide_csv(apse, returns_file, tmp_path):
+    wide = pd.read_csv(returns_file)
+    long = wide.melt("timestamp", var_name="strategy_id", value_name="return").dropna()
+    long = long.sample(frac=1, random_state=1)  # any row order
+    pl_path = tmp_path / "long.parquet"
+    import polars as pl  # noqa: PLC0415  # only to write the file
+
+    pl.DataFrame(long.to_dict("list")).write_parquet(pl_path)
+    assert estimate(apse, pl_path) == estimate(apse, returns_file)
+
+
+def test_sample_covariance_is_that_of_the_complete_rows(apse, returns_file):
+    told = estimate(apse, returns_file)["covariance_annual"]
+    rows = pd.DataFrame(ragged_values()).dropna()
+    assert told["strategies"] == list(NAMES)
+    assert told["n_common"] == len(rows)
+    np.testing.assert_allclose(told["matrix"], rows.cov(ddof=1).to_numpy() * 252, **CLOSE)
+
+
+def test_ewma_covariance_weighs_outer_products_by_age(apse, returns_file):
+    told = estimate(apse, returns_file, "--covariance", "ewma:0.9")["covariance_annual"]
+    rows = pd.DataFrame(ragged_values()).dropna().to_numpy()
+    weights = 0.9 ** np.arange(len(rows))[::-1]
+    wanted = np.einsum("t,ti,tj->ij", weights / weights.sum(), rows, rows) * 252
+    np.testing.assert_allclose(told["matrix"], wanted, **CLOSE)
+
+
+def test_ledoit_wolf_is_the_formula_of_2004(apse, returns_file):
+    told = estimate(apse, returns_file, "--covariance", "ledoit_wolf")["covariance_annual"]
+    x = pd.DataFrame(ragged_values()).dropna().to_numpy()
+    x = x - x.mean(axis=0)
+    count, size = x.shape
+    sample = x.T @ x / count
+    target = np.trace(sample) / size  # lemma 3.2 ff: mu, d^2, b^2 in the normalised Frobenius norm
+    d2 = np.linalg.norm(sample - target * np.eye(size)) ** 2 / size
+    each = [np.linalg.norm(np.outer(row, row) - sample) ** 2 / size for row in x]
+    shrinkage = min(sum(each) / count**2, d2) / d2
+    wanted = (shrinkage * target * np.eye(size) + (1 - shrinkage) * sample) * 252
+    np.testing.assert_allclose(told["matrix"], wanted, **CLOSE)
+
+
+def test_undefined_is_null_with_a_reason(apse, tmp_path):
+    values = np.column_stack([np.zeros(30), np.full(30, np.nan), np.linspace(0.001, 0.002, 30)])
+    values[3, 1] = 0.01
+    path = write_wide(tmp_path / "flat.csv", values, names=("flat", "once", "rising"))
+    metrics = estimate(apse, path)["metrics"]
+    assert metrics["flat"]["sharpe"] is None
+    assert metrics["flat"]["undefined"]["sharpe"] == "zero_variance"
+    assert metrics["once"]["volatility_annual"] is None
+    assert metrics["rising"]["sortino"] is None
+    for told in metrics.values():
+        absent = {key for key in KEYS if told[key] is None}
+        assert absent == set(told.get("undefined", {})) & set(KEYS)
+
+
+def test_too_few_common_rows_leave_no_matrix(apse, tmp_path):
+    values = np.full((6, 2), np.nan)
+    values[:4, 0] = values[3:, 1] = 0.01
+    path = write_wide(tmp_path / "apart.csv", values, names=("a", "b"))
+    told = estimate(apse, path)["covariance_annual"]
+    assert told["n_common"] == 1
+    assert told["matrix"] is None
+    assert told["undefined"]
+
+
+def test_people_get_a_table_within_eighty_columns(apse, returns_file, monkeypatch):
+    monkeypatch.setattr("streams.cli.console.out._width", 80)
+    answer = apse("estimate", "--returns", returns_file, "--periods-per-year", 252)
+    assert answer.code == 0
+    assert "…" not in answer.out
+    assert all(name in answer.out for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--covariance", "simple"], "simple"),
+        (["--covariance", "ewma:1.5"], "1.5"),
+        (["--window", "1"], "--window"),
+        (["--periods-per-year", "-3"], "--periods-per-year"),
+    ],
+)
+def test_a_bad_argument_is_refused_by_name(apse, returns_file, arguments, named):
+    base = ["--returns", returns_file, "--periods-per-year", 252]
+    answer = apse("estimate", *base, *arguments)
+    assert answer.code == 2
+    assert named in answer.err
+    assert not answer.out
+
+
+def test_a_bad_cell_is_named_with_its_row(apse, returns_file):
+    lines = returns_file.read_text().splitlines()
+    lines[4] = lines[4].rsplit(",", 1)[0] + ",abc"
+    returns_file.write_text("\n".join(lines) + "\n")
+    answer = apse("estimate", "--returns", returns_file, "--periods-per-year", 252, "--json")
+    assert answer.code == 2
+    assert "5" in answer.err
+    assert "abc" in answer.err
+
+
+def test_a_missing_file_is_an_input_error(apse, tmp_path):
+    answer = apse("estimate", "--returns", tmp_path / "none.csv", "--periods-per-year", 252)
+    assert answer.code == 2

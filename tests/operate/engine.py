@@ -1,0 +1,91 @@
+"""`apse up` as a process of its own on the test's broker, and the commands that find it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+START_TIMEOUT_S = 60.0
+WAIT_S = 60.0  # an event takes milliseconds; a loaded machine and a first start take their time
+APSE = [sys.executable, "-c", "from streams.cli import main; main()"]
+
+
+@contextmanager
+def running_engine(broker, scope, folder, *portfolios):
+    """Run `apse up`; what it says goes to a file in ``folder``, where it also remembers itself."""
+    environment = os.environ | {
+        "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
+        "TMPDIR": str(folder),
+        "OMP_NUM_THREADS": "1",
+    }
+    options = [part for path in portfolios for part in ("--portfolio", str(path))]
+    said = folder / "up.log"
+    with said.open("wb") as log:
+        command = [*APSE, "up", "--scope", scope, "--logs", str(folder / "logs"), *options]
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: "engine running" in said.read_text(), START_TIMEOUT_S)
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_until(holds, timeout_s=WAIT_S):
+    end = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+class Outsider:
+    """Somebody with a plain Kafka client and JSON, and no line of our code."""
+
+    def __init__(self, bootstrap, scope):
+        self._scope = scope
+        self._bootstrap = bootstrap
+        self._producer = Producer({"bootstrap.servers": bootstrap, "compression.type": "gzip"})
+
+    def publish(self, strategy, end, value):
+        row = {"strategy_id": strategy, "period_end": end, "return": value}
+        self.send("strategy.returns.v1", strategy, json.dumps(row).encode())
+
+    def send(self, topic, key, value):
+        self._producer.produce(self._scope + topic, value, key)
+        assert self._producer.flush(20.0) == 0
+
+    def read(self, topic, portfolio):
+        """All records of a portfolio, in their order."""
+        name = self._scope + topic
+        consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": "outsider"})
+        try:
+            partitions = consumer.list_topics(name, 10.0).topics[name].partitions
+            found = []
+            for number in partitions:
+                place = TopicPartition(name, number, 0)
+                _, high = consumer.get_watermark_offsets(place, 10.0)
+                consumer.assign([place])
+                while consumer.position([place])[0].offset < high:
+                    message = consumer.poll(1.0)
+                    if message is not None and message.error() is None:
+                        found.append(json.loads(message.value()))
+            return [record for record in found if record["portfolio_id"] == portfolio]
+        finally:
+            consumer.close()
+
+    def wait_for(self, topic, portfolio, holds):
+        """Wait until the records of a portfolio satisfy ``holds``; return them."""
+        end = time.monotonic() + WAIT_S
+        while not holds(found := self.read(topic, portfolio)):
+            assert time.monotonic() < end, f"waited in vain; last: {found[-1:]}"
+            time.sleep(0.1)
+        return found
