@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test format lint types imports contracts
+.PHONY: help setup demo check test sim format lint types imports contracts
 
 BIN := .venv/bin
 # One BLAS thread: the tests claim bitwise equality, and two cores are shared by many processes.
@@ -26,6 +26,9 @@ check: setup lint types imports contracts ## the quick loop: all gates, and the 
 test: setup lint types imports contracts ## everything but soak: all gates, all tests, with branch coverage
 	@mkdir -p .cache/coverage
 	@APSE_TEST_PROFILE=ci $(BIN)/python -m pytest -m 'not soak' --cov --cov-report=term
+
+sim: setup ## the whole topology under seeded faults, 10 000 seeds (ARGS='--seed N' for one again)
+	@$(BIN)/python -m streams.simulation $(ARGS)
 
 format: setup ## rewrite the sources as the formatter wants them
 	@$(BIN)/ruff check --fix --exit-zero --quiet .

@@ -22,6 +22,8 @@ from schemas.codec import decode_chunk, decode_position, encode_record
 from streams.core.errors import ApseError
 
 LOAD_TIMEOUT_MS: Final = 30_000
+POLL_MS: Final = 20  # the client waits so long unless as many records have come
+RECORDS_MAX: Final = 1_000
 SLOTS: Final = 2
 
 
@@ -210,10 +212,10 @@ def read_checkpoints(
     gathered = {shard: Gatherer() for shard in shards}
     behind = set(shards)
     reader.assign([TopicPartition(topic, shard, 0) for shard in sorted(shards)])
-    for _ in range(max(1, timeout_ms // 100)):
+    for _ in range(max(1, timeout_ms // POLL_MS)):
         if not behind:
             break
-        for message in reader.consume(1000, timeout=0.1):
+        for message in reader.consume(RECORDS_MAX, timeout=POLL_MS / 1_000):
             shard = message.partition()
             assert shard is not None
             error = message.error()
@@ -225,6 +227,7 @@ def read_checkpoints(
                 behind.discard(shard)
             elif not error.retriable():
                 raise KafkaException(error)
+    reader.unassign()  # a fetch that waits for news would hold up every other request
     if behind:
         reason = f"checkpoints of shards {sorted(behind)} could not be read within {timeout_ms} ms"
         raise CheckpointsUnreadError(reason)

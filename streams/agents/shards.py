@@ -117,7 +117,7 @@ class Shards:
     def facts(self) -> list[ShardFacts]:
         """Return where the shards stand; called from the thread that shows the metrics."""
         now_s = time.monotonic()
-        return [owned.facts(now_s) for _, owned in sorted(list(self.owned.items()))]
+        return [owned.facts(now_s) for _, owned in sorted(self.owned.items())]
 
     def _check_journal(self, reader: Consumer, number: int, resume: Resume) -> int:
         """Return the journal's end; refuse one that has not, or never had, where to resume."""

@@ -7,7 +7,6 @@ restart counts its decisions again.
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -32,13 +31,16 @@ NS_PER_S: Final = 1_000_000_000
 
 @dataclass(slots=True, kw_only=True)
 class Seen:
-    """What some outputs mean for the metrics; ``commands`` are the newest version by portfolio."""
+    """What some outputs mean for the metrics, in values that the labels know.
+
+    ``decisions`` are (trigger, outcome), ``commands`` (portfolio, version, trigger); ``states`` the
+    newest by portfolio.
+    """
 
     bars: int = 0
-    decisions: Counter[tuple[str, str]] = field(default_factory=Counter)
-    declines: Counter[str] = field(default_factory=Counter)
-    triggers: Counter[str] = field(default_factory=Counter)
-    commands: dict[str, int] = field(default_factory=dict)
+    decisions: list[tuple[str, str]] = field(default_factory=list)
+    declines: list[str] = field(default_factory=list)
+    commands: list[tuple[str, int, str]] = field(default_factory=list)
     states: dict[str, StateRecord] = field(default_factory=dict)
 
 
@@ -64,13 +66,14 @@ def look_at(outputs: Iterable[Output]) -> Seen:
         elif isinstance(message, StateRecord):
             seen.states[message.portfolio_id] = message
         elif isinstance(message, Decision):
-            seen.decisions[known(message.trigger.kind, metrics.TRIGGERS), message.outcome] += 1
+            trigger = known(message.trigger.kind, metrics.TRIGGERS)
+            seen.decisions.append((trigger, message.outcome))
             if message.outcome == "declined":
                 reason = message.reason.partition(":")[0]
-                seen.declines[known(reason, metrics.DECLINE_REASONS)] += 1
+                seen.declines.append(known(reason, metrics.DECLINE_REASONS))
         elif isinstance(message, RebalanceCommand):
-            seen.triggers[known(message.trigger, metrics.TRIGGERS)] += 1
-            seen.commands[message.portfolio_id] = message.version
+            trigger = known(message.trigger, metrics.TRIGGERS)
+            seen.commands.append((message.portfolio_id, message.version, trigger))
     return seen
 
 
@@ -98,13 +101,12 @@ class WorkerMetrics(Collector):
         seen = look_at(outputs)
         if seen.bars:
             metrics.BARS.inc(seen.bars)
-        for labels, count in seen.decisions.items():
-            metrics.DECISIONS.labels(*labels).inc(count)
-        for reason, count in seen.declines.items():
-            metrics.DECLINES.labels(reason).inc(count)
-        for trigger, count in seen.triggers.items():
-            metrics.COMMANDS.labels(trigger).inc(count)
-        for name, number in seen.commands.items():
+        for trigger, outcome in seen.decisions:
+            metrics.DECISIONS.labels(trigger, outcome).inc()
+        for reason in seen.declines:
+            metrics.DECLINES.labels(reason).inc()
+        for name, number, trigger in seen.commands:
+            metrics.COMMANDS.labels(trigger).inc()
             self._sent[name] = (number, self._clock())
         self._states.update(seen.states)
 
@@ -114,7 +116,9 @@ class WorkerMetrics(Collector):
         if state is not None:
             self._states[state.portfolio_id] = state
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(  # type: ignore[explicit-override]  # a decorator of Python 3.12
+        self,
+    ) -> Iterator[Metric]:
         """Tell all gauges that are read at a scrape."""
         facts = self._facts()
         yield from _of_shards(facts)

@@ -20,6 +20,7 @@ from typing import IO, Final, Self
 
 from streams.agents.crash import EXIT_REFUSED
 from streams.core.errors import ApseError
+from streams.settings import load_settings
 
 Command = tuple[str, ...]
 """A module that is run with ``python -m``, and its arguments."""
@@ -55,6 +56,7 @@ class EngineStoppedError(ApseError):
 class _Child:
     command: Command
     instance: str
+    metrics_port: int
     process: subprocess.Popen[bytes]
     started_s: float
     restarts: int = 0
@@ -69,7 +71,8 @@ class Supervisor:
     commands
         What to run; each reads its settings from the environment.
     environment
-        Added to this process's own.
+        Added to this process's own. Where it asks for metrics, the first command shows them at the
+        port named, and the others at the next ones.
     logs
         Folder for one log file a process; None lets them write to our standard error.
     """
@@ -91,11 +94,13 @@ class Supervisor:
         if logs is not None:
             logs.mkdir(parents=True, exist_ok=True)
         us = f"{socket.gethostname()}-{os.getpid()}"
+        first_port = load_settings(self._environment).metrics.port
         self._children: list[_Child] = []
         for number, command in enumerate(commands):
             instance = f"{us}-{id(self)}-{number}"
-            process = self._spawn(command, instance)
-            self._children.append(_Child(command, instance, process, time.monotonic()))
+            port = first_port + number if first_port else 0
+            process = self._spawn(command, instance, port)
+            self._children.append(_Child(command, instance, port, process, time.monotonic()))
 
     def __enter__(self) -> Self:
         return self
@@ -139,7 +144,7 @@ class Supervisor:
             child.due_s = now_s + min(BACKOFF_S * 2**child.restarts, BACKOFF_MAX_S)
         elif now_s >= child.due_s:
             child.restarts, child.due_s, child.started_s = child.restarts + 1, None, now_s
-            child.process = self._spawn(child.command, child.instance)
+            child.process = self._spawn(child.command, child.instance, child.metrics_port)
 
     def stop(self) -> None:
         """End all processes, kindly first."""
@@ -155,9 +160,10 @@ class Supervisor:
                 child.process.kill()
                 child.process.wait()
 
-    def _spawn(self, command: Command, instance: str) -> subprocess.Popen[bytes]:
+    def _spawn(self, command: Command, instance: str, port: int) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-m", *command]
         environment = dict.fromkeys(INSTANCE_VARIABLES, instance) | self._environment
+        environment["APSE_METRICS__PORT"] = str(port)
         if self._logs is None:
             return _start(argv, environment, None)
         with self._log_of(command).open("ab") as log:

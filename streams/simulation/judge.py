@@ -1,5 +1,7 @@
 """What has to hold after every step and at the end, whatever the weather was."""
 
+from typing import Final, NoReturn
+
 import msgspec
 
 from schemas.codec import canonical_json, decode_record
@@ -23,7 +25,7 @@ from streams.simulation.log import Entry, Log
 from streams.simulation.reference import Reference
 from streams.simulation.scenario import SHARDS, Fate, Message, Scenario
 
-UNITS: int = 10**10  # weights are multiples of 1e-10
+UNITS: Final = 10**10  # weights are multiples of 1e-10
 
 Version = tuple[str, int, int]
 """Portfolio, epoch, version."""
@@ -39,6 +41,11 @@ class ViolationError(Exception):
         self.law = law
         self.expected = expected
         self.found = found
+
+
+def broken(law: str, expected: object, found: object) -> NoReturn:
+    """End the run: a law is broken."""
+    raise ViolationError(law, expected, found)
 
 
 class Judge:
@@ -99,17 +106,17 @@ class Judge:
         units = sum(round(weight * UNITS) for weight in command.target_weights.values())
         total = units + round(command.target_cash * UNITS)
         if total != UNITS:
-            raise ViolationError(f"weights and cash of command {at} in units of 1e-10", UNITS, total)
+            broken(f"weights and cash of command {at} in units of 1e-10", UNITS, total)
         problem = contradiction(command)
         if problem is not None:
-            raise ViolationError(f"command {at} makes sense", None, problem)
+            broken(f"command {at} makes sense", None, problem)
 
     def _see_view(self, topic: str, value: bytes) -> None:
         view = msgspec.json.decode(value)
         at = (topic, view["portfolio_id"], view["bar_end"], view.get("version", 0))
         content = hash(value)
         if self._views.setdefault(at, content) != content:
-            raise ViolationError(f"one content of {at}", "the same bytes again", value[:300])
+            broken(f"one content of {at}", "the same bytes again", value[:300])
 
     def _see_checkpoint(self, shard: int) -> None:
         """Plan a resumption from what compaction may leave of the topic at any moment."""
@@ -121,7 +128,7 @@ class Judge:
             plan(shard, gatherer.found())
         except CheckpointError as error:
             law = "a shard with a position can be resumed"
-            raise ViolationError(law, "a complete checkpoint", str(error)) from error
+            broken(law, "a complete checkpoint", str(error))
 
     # ------------------------------------------------------------------ the executor
 
@@ -130,7 +137,7 @@ class Judge:
         last = self._applied.get(command.portfolio_id, (0, 0, ""))
         at = (command.epoch, command.version, command.command_id)
         if at[:2] <= last[:2] and at != last:
-            raise ViolationError("applied (epoch, version) rises", f"above {last}", at)
+            broken("applied (epoch, version) rises", f"above {last}", at)
         self._applied[command.portfolio_id] = at
 
     def answered(self, command: RebalanceCommand, report_id: str) -> None:
@@ -138,7 +145,7 @@ class Judge:
         known = self.answers.setdefault(command.command_id, report_id)
         if known != report_id:
             law = f"one final answer to command {command.command_id}"
-            raise ViolationError(law, known, report_id)
+            broken(law, known, report_id)
 
     # ------------------------------------------------------------------ the end
 
@@ -149,7 +156,7 @@ class Judge:
         _same_versions("commands", expected.commands, self.commands)
         for name, image in expected.images.items():
             if found.get(name) != image:
-                raise ViolationError(
+                broken(
                     f"final state of portfolio {name}",
                     f"{len(image)} bytes of the reference",
                     differing_part(image, found.get(name, b"")),
@@ -169,7 +176,7 @@ class Judge:
         for source, (fate, value) in self.published.items():
             if fate == "bad":
                 if source not in buried:
-                    raise ViolationError(f"refused {source} is in the dead letters", value, None)
+                    broken(f"refused {source} is in the dead letters", value, None)
                 continue
             if source[0] != RETURNS.name:
                 continue
@@ -177,7 +184,7 @@ class Judge:
             for shard in sorted(wanted.get(name, ())):
                 if source not in journaled[shard]:
                     law = f"accepted row {source} is in the journal of shard {shard}"
-                    raise ViolationError(law, value, None)
+                    broken(law, value, None)
 
     def _check_answers(self, log: Log) -> None:
         finals: dict[str, int] = {}
@@ -188,7 +195,7 @@ class Judge:
         commands = {decode_command(value).command_id for value in self.commands.values()}
         if finals != dict.fromkeys(commands, 1):
             law = "the executor answers every command exactly once"
-            raise ViolationError(law, dict.fromkeys(sorted(commands), 1), finals)
+            broken(law, dict.fromkeys(sorted(commands), 1), finals)
 
 
 def _rows_of(log: Log, shard: int) -> set[Source]:
@@ -213,17 +220,15 @@ def _source_of(entry: Entry) -> Source:
 
 def _same(law: str, expected: bytes | None, found: bytes) -> None:
     if expected != found:
-        raise ViolationError(law, *first_difference(expected or b"null", found))
+        broken(law, *first_difference(expected or b"null", found))
 
 
-def _same_versions(
-    what: str, expected: dict[Version, bytes], found: dict[Version, bytes]
-) -> None:
+def _same_versions(what: str, expected: dict[Version, bytes], found: dict[Version, bytes]) -> None:
     for at in sorted({*expected, *found}):
         if at not in found:
-            raise ViolationError(f"{what}: {at} was published", expected[at][:300], None)
+            broken(f"{what}: {at} was published", expected[at][:300], None)
         if at not in expected:
-            raise ViolationError(f"{what}: nothing at {at}", None, found[at][:300])
+            broken(f"{what}: nothing at {at}", None, found[at][:300])
         _same(f"{what}: {at}", expected[at], found[at])
 
 
@@ -231,7 +236,8 @@ def first_difference(expected: bytes, found: bytes) -> tuple[str, str]:
     """Return the first field in which two JSON messages differ, as each has it."""
     left, right = msgspec.json.decode(expected), msgspec.json.decode(found)
     if isinstance(left, dict) and isinstance(right, dict):
-        for key in [*left, *(key for key in right if key not in left)]:
+        # an id is a digest of the rest: what it was made of tells more
+        for key in sorted({*left, *right}, key=lambda key: (key.endswith("_id"), key)):
             if left.get(key) != right.get(key):
                 return f"{key} = {left.get(key)!r}", f"{key} = {right.get(key)!r}"
     return canonical_json(left).decode(), canonical_json(right).decode()

@@ -6,7 +6,7 @@ whose effect depends on their place in the journal: its decisions are those of t
 """
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import msgspec
@@ -60,6 +60,8 @@ class Weather:
     optimizer_lag_steps: int
     nudge_after_steps: int
     poll_rows_max: int
+    pause: float  # of the publishers, each step
+    broker_lag: float  # each output sent, each acknowledgement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ def source_partition(strategy_id: str) -> int:
 def _weather(dice: Dice) -> Weather:
     stormy = dice.chance(0.7)
     return Weather(
-        crash=dice.pick((0.003, 0.008, 0.015)) if stormy else 0.001,
+        crash=dice.pick((0.004, 0.01, 0.02)) if stormy else 0.001,
         zombie=dice.pick((0.0, 0.004, 0.01)) if stormy else 0.0,
         lose=dice.pick((0.0, 0.1, 0.3)),
         answer_twice=dice.pick((0.0, 0.2)),
@@ -133,15 +135,16 @@ def _weather(dice: Dice) -> Weather:
         optimizer_lag_steps=dice.pick((0, 20, 200)),
         nudge_after_steps=dice.pick((40, 150)),
         poll_rows_max=dice.pick((2, 5, 12)),
+        pause=dice.pick((0.0, 0.7, 0.9)),
+        broker_lag=dice.pick((0.0, 0.8, 0.95)),
     )
-
-
-# ---------------------------------------------------------------------- portfolios
 
 
 def _portfolios(names: list[str], dice: Dice, *, calm: bool) -> tuple[PortfolioRegistration, ...]:
     found = [
-        PortfolioRegistration(portfolio_id="p", shard=0, policy=_policy("p", names, dice, calm=calm))
+        PortfolioRegistration(
+            portfolio_id="p", shard=0, policy=_policy("p", names, dice, calm=calm)
+        )
     ]
     if dice.chance(0.3):
         some = names[: dice.between(2, len(names))]
@@ -188,17 +191,14 @@ def _policy(portfolio_id: str, names: list[str], dice: Dice, *, calm: bool) -> P
     return load_policy(document)
 
 
-# ---------------------------------------------------------------------- returns
-
-
 def _ragged(
     names: list[str], bars: int, dice: Dice, *, calm: bool
 ) -> dict[str, list[StrategyReturn]]:
-    """Return each strategy's own rows: late starts, holes with marks, early ends, perhaps revisions."""
+    """Return each strategy's rows: late starts, holes with marks, early ends, perhaps revisions."""
     rows: dict[str, list[StrategyReturn]] = {}
     for number, name in enumerate(names):
         first = dice.below(bars // 3) if number % 3 == 1 else 0
-        last = bars - dice.below(bars // 3) if number % 3 == 2 else bars  # noqa: PLR2004  # each third ends early
+        last = bars - dice.below(bars // 3) if number % 3 > 1 else bars
         values = dice.normal(bars)
         own = [_mark(name, first, "progress")] if first else []
         for bar in range(first, last):
@@ -231,7 +231,7 @@ _POISON: Final = (
     b'{"strategy_id": "s0", "period_end": "2019-04-15T00:00:00Z", "return": NaN}',
     b'{"strategy_id": "s0", "period_end": "2019-04-15T00:00:00Z", "return": -1.5}',
     b'{"strategy_id": "s0", "period_end": "2019-04-15T00:00:00Z"}',
-    b'{"strategy_id": "s0", "strategy_id": "s1", "period_end": "2019-04-15T00:00:00Z", "return": 0}',
+    b'{"strategy_id": "s0", "strategy_id": "s1", "period_end": "2019-04-15T00:00Z", "return": 0}',
     b'{"strategy_id": "nobody", "period_end": "2019-04-15T00:00:00Z", "return": 0.01}',
 )
 
@@ -246,9 +246,6 @@ def _published(rows: list[StrategyReturn], dice: Dice) -> list[Message]:
             messages.append(Message(RETURNS.name, partition, key, dice.pick(_POISON), "bad"))
         messages.append(Message(RETURNS.name, partition, key, canonical_json(row)))
     return messages
-
-
-# ---------------------------------------------------------------------- steering
 
 
 def _steering(portfolios: tuple[PortfolioRegistration, ...], dice: Dice) -> list[Message]:
@@ -293,7 +290,9 @@ def _new_policy(number: int, portfolio: PortfolioRegistration, dice: Dice) -> Me
     return registration_message(changed)
 
 
-def _latecomer(portfolios: tuple[PortfolioRegistration, ...], bars: int, dice: Dice) -> list[Message]:
+def _latecomer(
+    portfolios: tuple[PortfolioRegistration, ...], bars: int, dice: Dice
+) -> list[Message]:
     """Return a strategy that no policy lists: its registration, then its rows."""
     names = tuple(portfolio.portfolio_id for portfolio in portfolios)
     registration = StrategyRegistration(strategy_id="late", family="other", portfolios=names)
@@ -318,14 +317,8 @@ class Tally:
     commands: int = 0
     dead_letters: int = 0
     calm: int = 0
-    outcomes: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: "Tally") -> None:
         """Add another run's."""
         for name in self.__slots__:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if isinstance(mine, int):
-                setattr(self, name, mine + theirs)
-            else:
-                for key, count in theirs.items():
-                    mine[key] = mine.get(key, 0) + count
+            setattr(self, name, getattr(self, name) + getattr(other, name))

@@ -167,13 +167,15 @@ def test_nudges_issue_a_request_again_and_give_it_up_at_last():
     for _ in range(3 * NUDGES_MAX):
         for nudge in owned.due_nudges(now_s, 1_000):
             outputs = world.append(nudge)
-            attempts += [o.message.attempt for o in outputs if isinstance(o.message, OptimizeRequest)]
+            attempts += [
+                o.message.attempt for o in outputs if isinstance(o.message, OptimizeRequest)
+            ]
             assert world.append(nudge) == []  # a second copy, by a worker that was frozen
         if len(attempts) >= NUDGES_MAX and attempts[-1] == 1:
             break
         now_s += 1.1
     declined = [o.message for o in world.outputs if getattr(o.message, "reason", "") == "no_answer"]
-    assert attempts[: NUDGES_MAX] == [2, 3, 4]
+    assert attempts[:NUDGES_MAX] == [2, 3, 4]
     assert len(declined) == 1
     assert declined[0].outcome == "declined"
 

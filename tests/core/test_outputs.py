@@ -1,70 +1,93 @@
-"""The bytes of an output are those of the codec, whichever way they are made."""
+"""Bytes of what is published: no NaN, and a reason beside every null."""
 
-from dataclasses import replace
+import json
+import math
 
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from schemas.codec import UnpublishableError, encode_message
-from schemas.topics import COVARIANCE, STATE
-from schemas.views import CovarianceRecord, StateRecord
-from streams.core.outputs import Output, encode_output
-from tests.core.worlds import World, in_time_order, of_topic, policy_for, ragged
+from schemas.codec import UnpublishableError
+from schemas.topics import METRICS, OPTIMIZE, STATE
+from schemas.views import MetricsRecord
+from streams.core.metrics import EWMA_METRICS
+from streams.core.metrics import METRICS as NAMES_OF_METRICS
+from streams.core.outputs import EWMA_LABEL, Output, encode_output
+from tests.core.worlds import Row, World, in_time_order, is_metrics, policy_for, ragged
 
-NAMES = ("a", "b", "c", "d")
-FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+NAMES = ("a", "b", "c")
 
 
-@pytest.fixture(scope="module")
-def outputs():
+def refuse(text):
+    pytest.fail(f"{text} in JSON")
+
+
+def metrics_of(rows):
     world = World(policy_for(NAMES))
-    world.publish(in_time_order(ragged(3, NAMES, 60)), (7,))
-    world.answer_all()
-    return world.outputs
-
-
-def test_views_have_the_bytes_of_the_codec(outputs):
-    views = [o for o in outputs if isinstance(o.message, CovarianceRecord | StateRecord)]
-    full = [o for o in views if getattr(o.message, "matrix_annual", None) is not None]
-    undefined = [o for o in views if b"null" in encode_message(o.message)]
-    assert full  # each of the ways is taken
-    assert undefined
-    assert len(undefined) < len(views)
-    assert [encode_output(o) for o in views] == [encode_message(o.message) for o in views]
-
-
-@given(st.lists(st.lists(FLOATS, min_size=1, max_size=4), min_size=1, max_size=4))
-def test_any_matrix_has_the_bytes_of_the_codec(matrix):
-    record = CovarianceRecord(
-        portfolio_id="p",
-        bar_end="2024-05-31T20:00:00Z",
-        covariance="sample",
-        strategies=("a", "b"),
-        n_common=3,
-        average_correlation=0.5,
-        max_correlation=0.5,
-        max_pair=("a", "b"),
-        matrix_annual=matrix,
-    )
-    assert encode_output(Output(COVARIANCE, "p", record)) == encode_message(record)
-
-
-@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
-def test_a_number_that_json_does_not_have_is_refused(outputs, wrong):
-    covariance = [m for m in of_topic(outputs, COVARIANCE.name) if m.matrix_annual is not None][-1]
-    matrix = [[*row] for row in covariance.matrix_annual]
-    matrix[1][0] = wrong
-    state = of_topic(outputs, STATE.name)[-1]
-    spoilt = [
-        Output(COVARIANCE, "p", msgspec.structs.replace(covariance, matrix_annual=matrix)),
-        Output(COVARIANCE, "p", msgspec.structs.replace(covariance, average_correlation=wrong)),
-        Output(STATE, "p", msgspec.structs.replace(state, nav=wrong)),
-        Output(STATE, "p", msgspec.structs.replace(state, held=[wrong, *state.held[1:]])),
+    world.publish(rows, (5,))
+    return [
+        json.loads(encode_output(output), parse_constant=refuse)
+        for output in world.outputs
+        if is_metrics(output)
     ]
-    for output in spoilt:
-        with pytest.raises(UnpublishableError):
-            encode_output(output)
-    assert encode_output(replace(spoilt[2], message=state)) == encode_message(state)
+
+
+def odd_rows():
+    """Flat, dead, huge and ordinary strategies, and one that says nothing."""
+    day = 86_400 * 10**9
+    rows = []
+    for bar in range(1, 25):
+        rows.append(Row("a", bar * day, 0.0))
+        rows.append(Row("b", bar * day, 1e300 if bar % 2 else -1.0 if bar == 20 else -0.5))
+        rows.append(Row("c", bar * day, kind=1))
+    return rows
+
+
+@pytest.mark.parametrize("rows", [odd_rows(), in_time_order(ragged(7, NAMES, 25))])
+def test_every_null_of_the_metrics_has_a_reason_and_every_reason_a_null(rows):
+    records = metrics_of(rows)
+    assert records
+    nulls = 0
+    for record in records:
+        for window in record["windows"]:
+            for metric, values in window["metrics"].items():
+                missing = {
+                    n for n, v in zip(record["strategies"], values, strict=True) if v is None
+                }
+                assert missing == set(window["undefined"].get(metric, {}))
+                assert all(window["undefined"].get(metric, {}).values())
+                assert all(math.isfinite(v) for v in values if v is not None)
+                nulls += len(missing)
+    assert nulls
+
+
+def test_the_metrics_read_back_as_their_record():
+    world = World(policy_for(NAMES))
+    world.publish(in_time_order(ragged(7, NAMES, 25)), (5,))
+    output = [output for output in world.outputs if is_metrics(output)][-1]
+    record = msgspec.json.decode(encode_output(output), type=MetricsRecord)
+    assert [window.window for window in record.windows] == ["4", "9", EWMA_LABEL]
+    assert tuple(record.windows[0].metrics) == NAMES_OF_METRICS
+    assert tuple(record.windows[-1].metrics) == EWMA_METRICS
+    column = output.message.block.values[:, 1, 2]
+    found = [record.windows[1].metrics[name][2] for name in NAMES_OF_METRICS]
+    assert [np.nan if v is None else v for v in found] == pytest.approx(column, nan_ok=True, abs=0)
+    assert output.topic is METRICS
+
+
+def test_a_state_with_a_number_that_is_none_is_not_published():
+    world = World(policy_for(NAMES))
+    world.publish(in_time_order(ragged(7, NAMES, 25)), (5,))
+    state = next(output.message for output in world.outputs if output.topic is STATE)
+    broken = msgspec.structs.replace(state, nav=float("nan"))
+    with pytest.raises(UnpublishableError):
+        encode_output(Output(STATE, "p", broken))
+
+
+def test_requests_are_binary_and_name_their_partition():
+    world = World(policy_for(NAMES))
+    world.publish(in_time_order(ragged(7, NAMES, 25)), (5,))
+    requests = [output for output in world.outputs if output.topic is OPTIMIZE]
+    assert requests
+    assert {output.partition for output in requests} == {0}
+    assert all(encode_output(output)[0] & 0xF0 in (0x80, 0xD0) for output in requests)

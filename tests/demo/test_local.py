@@ -1,6 +1,7 @@
 """The play in this process: what the incidents do, with no broker."""
 
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -68,18 +69,15 @@ def test_one_command_is_rejected_and_its_number_is_the_one_announced(played):
 
 
 def test_the_silent_strategy_holds_nobody_up_and_is_not_built_up(played):
-    script, board, _ = played
+    _, board, _ = played
     states = board.kind("StateRecord")
     quiet = HISTORY_SESSIONS + 60
     column = states[-1].strategies.index(SILENT)
     # 5 bars of staleness after the last value, then it may only be reduced
     targets = [state.target[column] for state in states[quiet + 8 : quiet + 40]]
-    assert all(after <= before + 1e-12 for before, after in zip(targets, targets[1:], strict=False))
+    assert all(after <= before + 1e-12 for before, after in pairwise(targets))
     ends = [state.bar_end for state in states]
     assert len(set(ends)) == len(ends) == BARS
-    closed_before_it_speaks = quiet + 30
-    spoken = [s.end_ns for s in script.sessions]
-    assert len(spoken) > closed_before_it_speaks
 
 
 def test_the_twin_is_nearly_its_original(played):

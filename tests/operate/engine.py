@@ -52,7 +52,8 @@ class Outsider:
 
     def __init__(self, bootstrap, scope):
         self._scope = scope
-        self._bootstrap = bootstrap
+        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "outsider"})
+        self._found, self._next = {}, {}
         self._producer = Producer({"bootstrap.servers": bootstrap, "compression.type": "gzip"})
 
     def publish(self, strategy, end, value):
@@ -64,23 +65,29 @@ class Outsider:
         assert self._producer.flush(20.0) == 0
 
     def read(self, topic, portfolio):
-        """All records of a portfolio, in their order."""
+        """All records of a portfolio so far, in their order."""
         name = self._scope + topic
-        consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": "outsider"})
-        try:
-            partitions = consumer.list_topics(name, 10.0).topics[name].partitions
-            found = []
-            for number in partitions:
-                place = TopicPartition(name, number, 0)
-                _, high = consumer.get_watermark_offsets(place, 10.0)
-                consumer.assign([place])
-                while consumer.position([place])[0].offset < high:
-                    message = consumer.poll(1.0)
-                    if message is not None and message.error() is None:
-                        found.append(json.loads(message.value()))
-            return [record for record in found if record["portfolio_id"] == portfolio]
-        finally:
-            consumer.close()
+        if name not in self._found:
+            numbers = self._consumer.list_topics(name, 10.0).topics[name].partitions
+            self._found[name] = []
+            self._next |= {(name, number): 0 for number in numbers}
+        for (owner, number), at in self._next.items():
+            if owner == name:
+                self._next[owner, number] = self._read_on(owner, number, at)
+        return [record for record in self._found[name] if record["portfolio_id"] == portfolio]
+
+    def _read_on(self, name, number, at):
+        _, high = self._consumer.get_watermark_offsets(TopicPartition(name, number), 10.0)
+        if at < high:
+            self._consumer.assign([TopicPartition(name, number, at)])
+        end = time.monotonic() + WAIT_S
+        while at < high:
+            assert time.monotonic() < end, f"{name} cannot be read to {high}"
+            message = self._consumer.poll(1.0)
+            if message is not None and message.error() is None:
+                self._found[name].append(json.loads(message.value()))
+                at = message.offset() + 1
+        return at
 
     def wait_for(self, topic, portfolio, holds):
         """Wait until the records of a portfolio satisfy ``holds``; return them."""

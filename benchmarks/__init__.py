@@ -1,0 +1,1 @@
+"""How fast, late and large the engine is: one question a file, peers in the same run."""

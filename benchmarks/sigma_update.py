@@ -1,0 +1,71 @@
+"""What does a bar cost the covariance, against pandas and river?"""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.report import Result, alone, best_of, peer_answer
+from benchmarks.worlds import returns_of
+from streams.core.arrays import FloatArray
+from streams.core.covariance import CovarianceSpec, RollingCovariance
+from streams.core.windows import RollingWindows
+
+WINDOW = 252
+SIZES = (50, 1000)
+BARS = 256  # four rebuilds of the sums: their share is in the mean
+
+
+def ours(returns: FloatArray) -> tuple[float, FloatArray]:
+    """Return the mean seconds of an update, exact rebuilds included, and the last matrix."""
+    columns = np.arange(returns.shape[1])
+    windows = RollingWindows((WINDOW,), returns.shape[1], RollingCovariance.history(WINDOW))
+    for row in returns[:WINDOW]:
+        windows.push(row)
+    rolling = RollingCovariance(windows, WINDOW, CovarianceSpec(kind="sample"), columns)
+    seconds = 0.0
+    for row in returns[WINDOW:]:
+        windows.push(row)
+        begun_s = time.perf_counter()
+        rolling.push(windows)
+        seconds += time.perf_counter() - begun_s
+    return seconds / (len(returns) - WINDOW), rolling.matrix()
+
+
+def pandas_seconds(returns: FloatArray, last: FloatArray, *, quick: bool) -> float:
+    """Return the seconds of a bar in the faster of the two ways that pandas has."""
+    table = pd.DataFrame(returns)
+    newest = table.tail(WINDOW)
+    np.testing.assert_allclose(last, newest.cov().to_numpy(), rtol=1e-8, atol=1e-16)
+    seconds = best_of(newest.cov, rounds=2 if quick else 5)
+    if returns.shape[1] > 100:  # noqa: PLR2004  # a rolling table of all pairs would take minutes
+        return seconds
+    rolling = best_of(lambda: table.rolling(WINDOW).cov(), rounds=1, warm=0) / len(table)
+    return min(seconds, rolling)
+
+
+def run(quick: bool) -> list[Result]:
+    """Time an update at both sizes; the matrices must agree."""
+    results = []
+    for size in SIZES:
+        returns = returns_of(size, WINDOW + BARS, size)
+        seconds, last = ours(returns)
+        for _ in range(1 if quick else 2):
+            seconds = min(seconds, ours(returns)[0])
+        peer = pandas_seconds(returns, last, quick=quick)
+        name = f"sigma_update_n{size}"
+        results.append(Result(name, seconds * 1e6, "us", "pandas", peer * 1e6))
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "returns.json"
+            place.write_text(json.dumps(returns[: 40 if size <= SIZES[0] else 3].tolist()))
+            river = peer_answer("river_covariance", str(place))
+        if river is not None:
+            results.append(Result(f"{name}_river", seconds * 1e6, "us", "river", river * 1e6))
+    return results
+
+
+if __name__ == "__main__":
+    alone(run)

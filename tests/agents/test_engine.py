@@ -1,0 +1,271 @@
+"""The engine's processes on a real broker: whatever ends, what is published is the replay's."""
+
+import json
+import signal
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from schemas.codec import encode_record
+from schemas.journal import Frame
+from schemas.topics import CHECKPOINTS, DEAD_LETTERS, DECISIONS, JOURNAL, OPTIMIZE, REBALANCE, STATE
+from streams.agents.crash import CRASH_POINTS, CRASH_VARIABLE
+from streams.files import to_messages
+from streams.kafka.clients import admin_config, producer_config
+from streams.operate import supervisor
+from streams.operate.read import Reader
+from streams.operate.supervisor import INGEST, OPTIMIZER, PORTFOLIO, EngineStoppedError
+from tests.agents.faults import (
+    SHARD,
+    Outcome,
+    differences,
+    judge,
+    policy_of,
+    reference,
+    run_faults,
+    running,
+    table_of,
+)
+
+pytestmark = pytest.mark.kafka
+
+UP_S = 40.0  # three starts on a busy machine
+OPTIMIZER_POINTS = ("before_reply", "after_reply")
+
+
+def messages_of(table):
+    return [row.message() for row in to_messages(table, "1d")]
+
+
+def no_problems(run, expected):
+    outcome = Outcome(0)
+    judge(run, expected, outcome)
+    assert outcome.problems == [], run.said()
+    return outcome
+
+
+def journal_end(kafka):
+    client = AdminClient(admin_config(kafka.bootstrap))
+    place = TopicPartition(kafka.scope + JOURNAL.name, SHARD)
+    return client.list_offsets({place: OffsetSpec.latest()})[place].result(10.0).offset
+
+
+def records_of(kafka, topic):
+    with Reader(kafka, (topic,)) as reader:
+        return list(reader.to_end())
+
+
+def checkpointed(kafka):
+    """The furthest position on the checkpoint topic."""
+    positions = [r for r in records_of(kafka, CHECKPOINTS) if r.key == b"%d/position" % SHARD]
+    return max((msgspec.msgpack.decode(r.value)["next_offset"] for r in positions), default=0)
+
+
+def test_processes_killed_in_turn_publish_what_a_replay_does(broker, scope, tmp_path):
+    faults = tuple((name, signal.SIGKILL) for name in ("portfolio", "ingest", "optimizer"))
+    outcome = run_faults(broker.bootstrap, scope, 11, tmp_path, days=60, faults=faults, slices=12)
+    assert outcome.problems == []
+    assert len(outcome.faults) == 3
+    assert outcome.commands >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_killed_stopped_and_frozen_processes_publish_what_a_replay_does(
+    broker, scope, tmp_path, seed
+):
+    outcome = run_faults(broker.bootstrap, scope, seed, tmp_path)
+    assert outcome.problems == []
+    assert len(outcome.faults) == 5
+
+
+@pytest.mark.slow
+def test_a_crash_at_every_named_point_is_invisible(broker, scope, tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "BACKOFF_MAX_S", 0.5)  # so many ends in a minute are the plan
+    policies = [policy_of("first"), policy_of("second")]
+    table = table_of(5, days=90)
+    messages = messages_of(table)
+    slices = np.array_split(np.arange(len(messages)), len(CRASH_POINTS) + 1)
+    with running(broker.bootstrap, scope, tmp_path) as run:
+        run.register(*policies)
+        run.publish([messages[i] for i in slices[0]])
+        assert run.until(lambda: run.watcher.records > 0, UP_S), run.said()
+        for number, point in enumerate(CRASH_POINTS):
+            stage = "optimizer" if point in OPTIMIZER_POINTS else "portfolio"
+            planned = f"planned crash at {point}"
+            restart_with(run, stage, {CRASH_VARIABLE: f"{point}:{1 + number % 2}"})
+            portion = slices[number + 1]
+            for part in np.array_split(portion, 4):
+                run.publish([messages[i] for i in part])
+                run.step(0.3)
+            assert run.until(lambda: planned in run.log_of(stage), UP_S), (point, run.said())  # noqa: B023  # called at once
+        no_problems(run, reference(policies, table))
+
+
+def restart_with(run, stage, extra):
+    """End a process; the one that follows it, and only that one, has more in its environment."""
+    pid = run.pid(stage)
+    run.engine._environment.update(extra)
+    run.engine._children[("ingest", "portfolio", "optimizer").index(stage)].process.kill()
+    assert run.until(lambda: run.pid(stage) != pid, UP_S)
+    for name in extra:
+        del run.engine._environment[name]
+
+
+def test_a_worker_that_joins_and_leaves_changes_nothing(broker, scope, tmp_path):
+    policies = [policy_of("first"), policy_of("second")]
+    table = table_of(6, days=60)
+    messages = messages_of(table)
+    slices = np.array_split(np.arange(len(messages)), 12)
+    with running(broker.bootstrap, scope, tmp_path) as run:
+        run.register(*policies)
+        for number, portion in enumerate(slices):
+            run.publish([messages[i] for i in portion])
+            if number == 2:
+                assert run.until(lambda: run.watcher.records > 0, UP_S), run.said()
+                second = run.beside(PORTFOLIO)
+            if number == 6:
+                joined = second._log_of(PORTFOLIO)
+                assert run.until(lambda: "assigned" in joined.read_text(), UP_S)  # noqa: B023  # at once
+            if number == 9:
+                run.others.remove(second)
+                second.stop()
+            run.step(0.3)
+        no_problems(run, reference(policies, table))
+
+
+def test_a_journal_shorter_than_the_checkpoint_is_refused_once_and_clearly(broker, scope, tmp_path):
+    policy = policy_of("first")
+    messages = messages_of(table_of(7, days=30))
+    half = len(messages) // 2
+    with running(broker.bootstrap, scope, tmp_path) as run:
+        run.register(policy)
+        run.publish(messages[:half])
+        assert run.until(lambda: run.watcher.records > 0, UP_S), run.said()
+        run.step(1.5)  # some checkpoints
+        kafka, environment = run.kafka, run.environment
+        run.engine.stop()
+    kept = checkpointed(kafka)
+    assert kept > 0
+    with running(
+        broker.bootstrap, scope, tmp_path / "ingest", commands=(INGEST,), **environment
+    ) as run:
+        run.publish(messages[half:])
+        assert run.until(lambda: journal_end(kafka) > kept + 1, UP_S)
+        end = journal_end(kafka)
+        place = TopicPartition(scope + JOURNAL.name, SHARD, end)
+        AdminClient(admin_config(broker.bootstrap)).delete_records([place])[place].result(10.0)
+        worker = run.beside(PORTFOLIO)
+        words = (
+            rf"streams.agents.portfolio refuses to go on.*shard {SHARD}.*offset {kept}.*{end} to"
+        )
+        with pytest.raises(EngineStoppedError, match=words):
+            run.until(lambda: False, UP_S)
+        assert worker._children[0].restarts == 0
+
+
+def test_a_foreign_record_is_passed_over_buried_and_the_fold_goes_on(broker, scope, tmp_path):
+    policies = [policy_of("first")]
+    table = table_of(8, days=40)
+    messages = messages_of(table)
+    half = len(messages) // 2
+    uneven = Frame(
+        topic="t",
+        strategies=("s0",),
+        strategy=b"\0\0",
+        period_end_ns=b"\0" * 8,
+        value=b"\0" * 3,
+        kind=b"\0",
+        revision=b"\0" * 4,
+        source_partition=b"\0" * 4,
+        source_offset=b"\0" * 8,
+    )
+    garbage = [b"no record", b"", b"\xff" * 100, encode_record(uneven)]
+    with running(broker.bootstrap, scope, tmp_path) as run:
+        run.register(*policies)
+        run.publish(messages[:half])
+        assert run.until(lambda: run.watcher.records > 0, UP_S), run.said()
+        foreign = Producer(producer_config(broker.bootstrap, client_id="foreign"))
+        for value in garbage:
+            foreign.produce(scope + JOURNAL.name, value, partition=SHARD)
+            foreign.produce(scope + OPTIMIZE.name, value, partition=SHARD)
+        assert foreign.flush(10.0) == 0
+        pids = [run.pid(stage) for stage in ("portfolio", "optimizer")]
+        run.publish(messages[half:])
+        no_problems(run, reference(policies, table))
+        assert [run.pid(stage) for stage in ("portfolio", "optimizer")] == pids
+        buried = records_of(run.kafka, DEAD_LETTERS)
+        assert [record.value for record in buried] == garbage
+        for record in buried:
+            assert record.headers["apse_error_code"] == b"malformed"
+            assert record.headers["apse_source_topic"].decode() == scope + JOURNAL.name
+            assert int(record.headers["apse_source_partition"]) == SHARD
+        offsets = [int(record.headers["apse_source_offset"]) for record in buried]
+        assert offsets == sorted(set(offsets))
+
+
+def test_an_optimizer_that_never_answers_is_asked_again_and_then_given_up(broker, scope, tmp_path):
+    policy = policy_of("first", rebalance={"schedule": "weekly"})
+    messages = messages_of(table_of(9, days=40))
+    settings = {"APSE_ENGINE__NUDGE_AFTER_MS": "300"}
+    commands = (INGEST, PORTFOLIO)
+    with running(broker.bootstrap, scope, tmp_path, commands=commands, **settings) as run:
+        run.register(policy)
+        run.publish(messages)
+        assert run.until(lambda: len(run.watcher.streams[STATE.name, "first"]) >= 40, UP_S * 2)
+        decisions = [json.loads(value) for value in run.watcher.streams[DECISIONS.name, "first"]]
+        requests = records_of(run.kafka, OPTIMIZE)
+    assert not run.watcher.streams[REBALANCE.name, "first"]
+    given_up = [decision for decision in decisions if decision["reason"] == "no_answer"]
+    assert len(given_up) >= 3
+    assert {decision["outcome"] for decision in decisions} == {"declined"}
+    attempts = [msgspec.msgpack.decode(record.value)["attempt"] for record in requests]
+    assert attempts == [1, 2, 3, 4] * len(given_up)
+
+
+@pytest.mark.slow
+def test_an_optimizer_that_starts_after_three_thousand_bars_gives_the_same_decisions(
+    broker, scope, tmp_path
+):
+    policies = [policy_of("first")]
+    table = table_of(10, days=3_000, rows_per_day=1)
+    settings = {"APSE_ENGINE__NUDGE_AFTER_MS": "600000"}  # nobody gives up meanwhile
+    commands = (INGEST, PORTFOLIO)
+    with running(broker.bootstrap, scope, tmp_path, commands=commands, **settings) as run:
+        run.register(*policies)
+        run.publish(messages_of(table)[: 6 * 30])
+        assert run.until(lambda: run.watcher.records > 0, UP_S), run.said()
+        run.step(1.0)
+        before_mb = resident_mb(run.pid("portfolio"))
+        run.publish(messages_of(table)[6 * 30 :])
+        assert run.until(lambda: run_through(run), UP_S), run.said()
+        held_mb = resident_mb(run.pid("portfolio")) - before_mb
+        run.beside(OPTIMIZER)
+        outcome = no_problems(run, reference(policies, table))
+    assert outcome.commands > 300
+    # a queued bar is an array and a few objects, some 500 bytes; the rest is the clients' buffers
+    assert held_mb < 60.0
+
+
+def run_through(run):
+    """Whether the fold has taken in all that ingest will append."""
+    end = journal_end(run.kafka)
+    run.step(1.0)
+    return journal_end(run.kafka) == end and checkpointed(run.kafka) == end
+
+
+def resident_mb(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def test_the_judge_can_say_no():
+    ours = {("t", "p"): dict.fromkeys([b"a", b"b"])}
+    assert differences(ours, {("t", "p"): dict.fromkeys([b"a", b"b"])}) == []
+    for other in ([b"a"], [b"b", b"a"], [b"a", b"b", b"c"], [b"a", b"x"], []):
+        assert differences(ours, {("t", "p"): dict.fromkeys(other)})

@@ -1,0 +1,67 @@
+"""Actors with a bug each, of the kind that the simulator is there to find."""
+
+from streams.core.fold import Shard
+from streams.execution.gate import Admitted, CommandGate
+from streams.simulation.actors import Ingest
+from streams.simulation.partners import Executor
+from streams.simulation.worker import Worker
+from streams.simulation.world import Cast
+
+
+class ForgetfulShard(Shard):
+    """Takes every record for a new one: the positions seen do not count, only their record is kept."""
+
+    def step(self, records):
+        outputs = []
+        for pair in records:
+            before = {name: dict(p.seen) for name, p in self.portfolios.items()}
+            for portfolio in self.portfolios.values():
+                portfolio.seen.clear()
+            outputs += super().step([pair])
+            for name, seen in before.items():
+                now = self.portfolios[name].seen
+                now.update({key: max(mark, now.get(key, 0)) for key, mark in seen.items()})
+        return outputs
+
+
+class ForgetfulWorker(Worker):
+    fold_type = ForgetfulShard
+
+
+class PositionFirst(Worker):
+    def _order(self, chunks, position):
+        super()._order([position, *chunks[:-1]], chunks[-1]) if chunks else super()._order(
+            chunks, position
+        )
+
+
+class Hasty(Worker):
+    """Writes its checkpoint before the outputs that are in it."""
+
+    def _order(self, chunks, position):
+        super()._order(chunks, position)
+        self._barrier = 0
+
+
+class Fenceless(CommandGate):
+    def admit(self, command, now_ns):
+        super().admit(command, now_ns)
+        return Admitted(ordinal=1, resumed=False)
+
+
+class FencelessExecutor(Executor):
+    gate_type = Fenceless
+
+
+class CommitsFirst(Ingest):
+    def _plan(self, effects, commit):
+        self._todo.extend([commit, *effects])
+
+
+BUGS = {
+    "dedupe_forgotten": Cast(worker=ForgetfulWorker),
+    "position_before_chunks": Cast(worker=PositionFirst),
+    "outputs_after_checkpoint": Cast(worker=Hasty),
+    "executor_without_fence": Cast(executor=FencelessExecutor),
+    "commit_before_append": Cast(ingest=CommitsFirst),
+}
