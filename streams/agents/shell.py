@@ -116,4 +116,5 @@ def end_offset(app: faust.App, place: TP) -> int | None:
 
 def run_worker(app: faust.App) -> None:
     """Run a worker until SIGTERM or SIGINT."""
-    faust.Worker(app, loglevel=logging.WARNING, logfile=None).execute_from_commandline()
+    worker = faust.Worker(app, loglevel=logging.WARNING, logfile=None, quiet=True)
+    worker.execute_from_commandline()

@@ -16,11 +16,15 @@ from confluent_kafka import (
     Message,
     TopicPartition,
 )
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, missing from __all__
+    AdminClient,
+    OffsetSpec,
+)
 
 from schemas.topics import CONTROL, REGISTRY, REPORTS, RETURNS, RISK
 from streams.core.errors import DeliveryError
 from streams.ingest.arrivals import Arrival
-from streams.kafka.clients import group_consumer_config, reader_config
+from streams.kafka.clients import admin_config, group_consumer_config, reader_config
 from streams.observe.log import get_logger
 from streams.settings import Settings
 
@@ -59,6 +63,7 @@ class Source:
             instance_id=settings.ingest.instance,
         )
         self._consumer = Consumer(config | kafka.security())
+        self._admin = AdminClient(admin_config(kafka.bootstrap) | kafka.security())
         self._scope = kafka.scope
         self._names = {kafka.scope + topic.name: topic.name for topic in GROUP_TOPICS}
         self._log = get_logger("source")
@@ -138,14 +143,25 @@ class Source:
         self._committed.update(changed)
 
     def ends_of_returns(self) -> dict[Place, int]:
-        """Ask the broker where the partitions of the returns end now."""
-        return {
-            (topic, partition): _bounds_of(
-                self._consumer, TopicPartition(self._scope + topic, partition)
-            )[1]
+        """Ask the broker where the partitions of the returns end now, in one request.
+
+        Not through the consumer: its connection answers only behind a fetch that waits for data,
+        a tenth of a second for each partition.
+        """
+        places = {
+            TopicPartition(self._scope + topic, partition): OffsetSpec.latest()
             for topic, partition in self.positions
             if topic == RETURNS.name
         }
+        found = _patiently(
+            lambda: {
+                place: future.result()
+                for place, future in self._admin.list_offsets(
+                    places, request_timeout=REQUEST_TIMEOUT_S
+                ).items()
+            }
+        )
+        return {(RETURNS.name, place.partition): end.offset for place, end in found.items()}
 
     def registry_committed(self) -> int:
         """Return the first offset of the registry that no ingest has put into the journal yet."""

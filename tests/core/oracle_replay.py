@@ -124,6 +124,7 @@ class Oracle:
             self.held[name] = weight
         self.cash = 1.0 - self.held.sum()
         self.target, self.target_cash = self.held.copy(), self.cash
+        self.base, self.base_cash = self.held, self.cash
         self.fills = []  # (number of the bar before whose returns it is filled, weights, cash)
         self.accepted = None
         self.nav = self.high = 1.0
@@ -180,6 +181,8 @@ class Oracle:
         return "drift" if away > plan.drift else None
 
     def decide(self, number, end, trigger) -> None:
+        # what is changed is what will be held once the fills already ordered are done
+        _, self.base, self.base_cash = self.fills[-1] if self.fills else (0, self.held, self.cash)
         found = self.solve(number, end)
         if isinstance(found, str):
             self.told.decisions.append((end, trigger, "declined", found, None, None))
@@ -201,7 +204,7 @@ class Oracle:
         history = self.bars.iloc[: number + 1]
         ago = {n: number - history.index.get_loc(history[n].last_valid_index()) for n in enough}
         fresh = [n for n in enough if ago[n] <= plan.stale_bars]
-        stale = [n for n in enough if n not in fresh and self.held[n] > 0.0]
+        stale = [n for n in enough if n not in fresh and self.base[n] > 0.0]
         chosen = [n for n in plan.names if n in fresh or n in stale]
         if stale and len(window[chosen].dropna()) < least:
             chosen, stale = fresh, []
@@ -209,19 +212,19 @@ class Oracle:
 
     def limits(self, name, stale):
         low, high = self.plan.own_limits.get(name, (self.plan.weight_min, self.plan.weight_max))
-        return (min(low, 0.0), min(high, self.held[name])) if name in stale else (low, high)
+        return (min(low, 0.0), min(high, self.base[name])) if name in stale else (low, high)
 
-    def capacity(self, names) -> float:
+    def capacity(self, names, stale=()) -> float:
         plan, total = self.plan, self.plan.cash[1]
         for family in set(plan.families.values()):
-            sum_high = sum(self.limits(n, ())[1] for n in names if plan.families[n] == family)
+            sum_high = sum(self.limits(n, stale)[1] for n in names if plan.families[n] == family)
             total += min(sum_high, plan.family_limits.get(family, (0.0, sum_high))[1])
         return total
 
     def solve(self, number, end):
         plan = self.plan
         chosen, stale, window = self.part(number, end)
-        if not chosen or self.capacity(chosen) < 1.0 - 1e-9 <= self.capacity(plan.names):
+        if not chosen or self.capacity(chosen, stale) < 1.0 - 1e-9 <= self.capacity(plan.names):
             return "too_few_eligible"
         rows = window[chosen].dropna().to_numpy()
         if len(rows) < 2:
@@ -239,8 +242,8 @@ class Oracle:
         first = self.accepted is None and not plan.initial
         if plan.turnover_max is not None and not first:
             away = [n for n in plan.names if n not in chosen]
-            moved = cp.norm1(w - self.held[chosen].to_numpy()) + cp.abs(cash - self.cash)
-            rules.append(0.5 * (moved + self.held[away].abs().sum()) <= plan.turnover_max)
+            moved = cp.norm1(w - self.base[chosen].to_numpy()) + cp.abs(cash - self.base_cash)
+            rules.append(0.5 * (moved + self.base[away].abs().sum()) <= plan.turnover_max)
         problem = cp.Problem(cp.Minimize(self.goal(w, mu, sigma)), rules)
         # far below what the comparison allows: at a smooth optimum a gap g moves weights by sqrt(g)
         exact = {"tol_gap_abs": 1e-13, "tol_gap_rel": 1e-13, "tol_feas": 1e-12}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.topics import DECISIONS, REBALANCE, STATE
@@ -21,8 +21,11 @@ from tests.core.worlds import (
 )
 
 NAMES = ("a", "b", "c", "d")
-BARS = 40
+BARS = 30
 SEEDS = st.integers(0, 2**32 - 1)
+
+# A world is one hypothesis example of some 0.1 s; each law looks at two of them.
+worlds = settings(max_examples=25)
 
 
 def play(rows, sizes=(7,), *, lag=0, **changes):
@@ -36,6 +39,7 @@ def image(world):
     return encode_image(world.shard.canonical_state())
 
 
+@worlds
 @given(SEEDS, st.lists(st.integers(1, 50), min_size=1, max_size=5))
 def test_any_split_into_frames_gives_the_same_bytes(seed, sizes):
     rows = in_time_order(ragged(seed, NAMES, BARS))
@@ -44,6 +48,7 @@ def test_any_split_into_frames_gives_the_same_bytes(seed, sizes):
     assert image(whole) == image(split)
 
 
+@worlds
 @given(SEEDS, SEEDS)
 def test_any_interleaving_that_keeps_each_strategy_s_order_gives_the_same_decisions(seed, other):
     rows = ragged(seed, NAMES, BARS)
@@ -52,12 +57,14 @@ def test_any_interleaving_that_keeps_each_strategy_s_order_gives_the_same_decisi
     assert canonical(straight.outputs) == canonical(mixed.outputs)
 
 
+@worlds
 @given(SEEDS, st.integers(0, 60))
 def test_a_slow_optimizer_changes_nothing(seed, lag):
     rows = in_time_order(ragged(seed, NAMES, BARS))
     assert canonical(play(rows).outputs) == canonical(play(rows, lag=lag).outputs)
 
 
+@worlds
 @given(SEEDS, st.integers(1, 80))
 def test_encoding_and_decoding_the_state_at_any_point_is_invisible(seed, at):
     world = play(in_time_order(ragged(seed, NAMES, BARS)), (3,), lag=2)
@@ -74,6 +81,7 @@ def test_encoding_and_decoding_the_state_at_any_point_is_invisible(seed, at):
     assert encode_image(resumed.canonical_state()) == image(world)
 
 
+@worlds
 @given(SEEDS, st.integers(1, 60))
 def test_a_checkpoint_older_than_the_shard_only_makes_the_fold_longer(seed, at):
     world = play(in_time_order(ragged(seed, NAMES, BARS)), (3,))
@@ -88,6 +96,7 @@ def test_a_checkpoint_older_than_the_shard_only_makes_the_fold_longer(seed, at):
     assert encode_image(ahead.canonical_state()) == image(world)
 
 
+@worlds
 @given(SEEDS, SEEDS)
 def test_publishing_everything_again_changes_nothing(seed, other):
     rows = ragged(seed, NAMES, BARS)
@@ -98,6 +107,7 @@ def test_publishing_everything_again_changes_nothing(seed, other):
     assert encode_image(world.portfolio.walk.to_state()) == encode_image(state)
 
 
+@worlds
 @given(SEEDS)
 def test_appending_the_same_frames_again_changes_nothing(seed):
     world = play(in_time_order(ragged(seed, NAMES, BARS)))
@@ -108,6 +118,7 @@ def test_appending_the_same_frames_again_changes_nothing(seed):
     assert image(world) == before
 
 
+@worlds
 @given(SEEDS, st.permutations(NAMES))
 def test_the_order_of_strategies_in_the_policy_does_not_matter(seed, order):
     rows = in_time_order(ragged(seed, NAMES, BARS))
@@ -118,6 +129,7 @@ def test_the_order_of_strategies_in_the_policy_does_not_matter(seed, order):
     assert canonical(play(rows).outputs) == canonical(play(rows, strategies=listed).outputs)
 
 
+@worlds
 @given(SEEDS, st.permutations(range(len(NAMES))))
 def test_renaming_strategies_only_permutes_the_weights(seed, order):
     rows = ragged(seed, NAMES, BARS)
@@ -139,15 +151,16 @@ def test_renaming_strategies_only_permutes_the_weights(seed, order):
 
 def test_the_laws_are_not_empty():
     worlds = [
-        play(in_time_order(ragged(seed, NAMES, BARS)), (9,), estimation__min_bars=8)
+        play(in_time_order(ragged(seed, NAMES, 2 * BARS)), (9,), estimation__min_bars=8)
         for seed in range(4)
     ]
     decisions = [d for world in worlds for d in of_topic(world.outputs, DECISIONS.name)]
     assert {d.outcome for d in decisions} == {"accepted", "declined"}
     assert {d.trigger.kind for d in decisions} == {"schedule", "drift"}
-    assert all(len(of_topic(world.outputs, STATE.name)) == BARS for world in worlds)
+    assert all(len(of_topic(world.outputs, STATE.name)) == 2 * BARS for world in worlds)
 
 
+@worlds
 @given(SEEDS)
 def test_weights_and_cash_of_every_command_sum_to_one_in_integers(seed):
     for command in of_topic(play(in_time_order(ragged(seed, NAMES, BARS))).outputs, REBALANCE.name):
@@ -155,6 +168,7 @@ def test_weights_and_cash_of_every_command_sum_to_one_in_integers(seed):
         assert sum(units) + round(command.target_cash * 10**10) == 10**10
 
 
+@worlds
 @given(SEEDS)
 def test_versions_rise_by_one_with_each_decision_and_commands_are_theirs(seed):
     outputs = play(in_time_order(ragged(seed, NAMES, BARS))).outputs

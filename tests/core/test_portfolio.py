@@ -386,6 +386,19 @@ def test_a_new_policy_is_used_from_its_place_on_and_older_ones_are_not():
     assert book.portfolio.walk.policy.constraints.weight_max == 0.5
 
 
+def test_a_policy_of_a_version_that_is_known_changes_nothing():
+    book = built()
+    book.policy(quiet(constraints={"weight_max": 0.5}), 1)
+    assert book.portfolio.walk.policy.constraints.weight_max == 0.7
+
+
+def test_bars_are_remembered_as_long_as_the_windows_of_the_newest_policy():
+    book = built()
+    estimation = {"window_bars": 90, "min_bars": 5, "stale_bars": 3, "windows": [4]}
+    book.policy(quiet(estimation=estimation), 2)
+    assert book.portfolio.builder.horizon_bars == book.portfolio.walk.windows.capacity > 90
+
+
 def test_a_policy_cannot_change_the_bar():
     book = built()
     book.policy(quiet(bar="1h"), 2)

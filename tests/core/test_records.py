@@ -91,3 +91,10 @@ def test_the_matrix_comes_with_decisions_and_every_twentieth_bar(world):
     full = {record.bar_end for record in records if record.matrix_annual is not None}
     assert decided <= full
     assert len(full) < len({record.bar_end for record in records})
+
+
+def test_the_state_lists_those_the_covariance_is_of(world):
+    by_bar = {record.bar_end: record for record in of_topic(world.outputs, COVARIANCE.name)}
+    assert len({tuple(state.eligible) for state in states(world)}) > 2
+    for state in states(world):
+        assert tuple(state.eligible) == by_bar[state.bar_end].strategies

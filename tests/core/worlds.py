@@ -1,4 +1,4 @@
-"""Small random worlds for the laws of the fold: ragged returns, marks, and several ways to deliver them."""
+"""Small random worlds for the laws of the fold: ragged returns, and ways to deliver them."""
 
 from dataclasses import dataclass
 
@@ -57,7 +57,7 @@ def policy_for(names, **changes) -> PortfolioPolicy:
         "objective": {"type": "min_variance"},
         "costs": {"linear_bps": 7},
         "constraints": {"weight_max": 0.7},
-        "rebalance": {"schedule": "weekly", "drift": {"max_abs": 0.02}},
+        "rebalance": {"schedule": "weekly", "drift": {"max_abs": 0.008}},
     }
     for key, value in changes.items():
         section, _, field = key.partition("__")
@@ -69,7 +69,7 @@ def policy_for(names, **changes) -> PortfolioPolicy:
 
 
 def ragged(seed: int, names, bars: int) -> dict[str, list[Row]]:
-    """Each strategy's own rows in order: a late start, holes with marks, an early end, one row a bar."""
+    """Each strategy's own rows in order: late start, holes with marks, early end."""
     rng = np.random.default_rng(seed)
     common = rng.normal(0.0, 0.005, bars)
     rows = {}
@@ -126,7 +126,7 @@ def frame(rows: list[Row], first_offset: int) -> Rows:
 
 
 class World:
-    """A journal, a shard that folds it, and an optimizer that answers after ``lag`` further records."""
+    """A journal, the shard that folds it, an optimizer answering after ``lag`` more records."""
 
     def __init__(self, policy: PortfolioPolicy, *, lag: int = 0) -> None:
         self.shard = Shard(0)
@@ -182,7 +182,7 @@ class World:
 
 
 def canonical(outputs: list[Output]) -> list[tuple[str, bytes]]:
-    """The bytes published, without requests (an answer's lag may repeat nothing, but they are internal)."""
+    """The bytes published, without the requests, which are internal."""
     return [
         (output.topic.name, encode_output(output))
         for output in outputs

@@ -67,6 +67,7 @@ def test_without_any_broker_the_same_script_plays_in_process_and_says_so(tmp_pat
     assert abs(sum(answer["weights"].values()) + answer["cash"] - 1.0) < 1e-9
 
 
+@pytest.mark.slow
 def test_a_broker_that_was_named_is_not_replaced_by_another():
     done = run_demo("--bars", "2", "--exit", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     assert done.returncode == 4

@@ -1,13 +1,16 @@
 """The play in this process: what the incidents do, with no broker."""
 
+import io
 import threading
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from examples.strategies import SleeveTable, build_sleeves, load_prices
 from streams.demo.board import Board
+from streams.demo.books import equal_weight, index
 from streams.demo.local import play_in_process
 from streams.demo.run import POLICY
 from streams.demo.script import HISTORY_SESSIONS, REJECTED_COMMAND, SILENT, TWIN, write_script
@@ -60,6 +63,21 @@ def test_every_session_makes_a_bar_and_every_command_is_answered(played):
     assert answer["decisions"] == len(board.kind("Decision"))
     assert sum(answer["weights"].values()) + answer["cash"] == pytest.approx(1.0, abs=1e-9)
     assert board.settled
+
+
+def test_the_picture_fits_a_terminal_of_100_by_50_uncut(played):
+    script, board, _ = played
+    board.families = {entry.id: entry.family for entry in script.policy.strategies}
+    board.books = {"1/N": equal_weight(script.returns), "S&P 500": index(script.benchmark)}
+    board.footer = tuple("x" * 90 for _ in range(7))
+    console = Console(width=100, file=io.StringIO(), record=True)
+    console.print(board.picture())
+    shown = console.export_text()
+    assert len(shown.splitlines()) <= 50
+    assert "…" not in shown
+    for name in (*board.families, "cash", "1/N", "S&P 500", "last command", "market_making"):
+        assert name in shown
+    assert "NAV 1.0" in board.line()
 
 
 def test_one_command_is_rejected_and_its_number_is_the_one_announced(played):

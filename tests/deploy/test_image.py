@@ -18,32 +18,42 @@ def instructions(text):
     return [tuple(line.split(maxsplit=1)) for line in joined.splitlines() if line.strip()]
 
 
-def faults(text):
-    """What is wrong with a Dockerfile, in words."""
-    found = []
+def stages_of(text):
+    """The instructions of each stage, FROM first."""
     stages = []
     for name, rest in instructions(text):
         if name == "FROM":
             stages.append([])
-            if not re.match(r"[\w./-]+:\d+\.\d+", rest):
-                found.append(f"base is not pinned: {rest}")
         stages[-1].append((name, rest))
-        if name == "ADD":
-            found.append("ADD fetches and unpacks; use COPY")
-        if name == "RUN" and "pip" in rest:
-            for command in rest.split("&&"):
-                words = shlex.split(command)
-                if "install" in words and not {"--require-hashes", "."} & set(words):
-                    found.append(f"installs without hashes: {command.strip()}")
-                if "install" in words and "--no-deps" not in words:
-                    found.append(f"resolves at build time: {command.strip()}")
-    final = stages[-1]
-    users = [rest for name, rest in final if name == "USER"]
-    if not users or not re.fullmatch(r"[1-9]\d*:[1-9]\d*", users[-1]):
+    return stages
+
+
+def faults_of_installing(command):
+    words = shlex.split(command)
+    if "install" not in words:
+        return
+    if not {"--require-hashes", "."} & set(words):
+        yield f"installs without hashes: {command.strip()}"
+    if "--no-deps" not in words:
+        yield f"resolves at build time: {command.strip()}"
+
+
+def faults(text):
+    """What is wrong with a Dockerfile, in words."""
+    stages = stages_of(text)
+    final = dict(stages[-1])
+    steps = [step for stage in stages for step in stage]
+    commands = [c for name, rest in steps if name == "RUN" for c in rest.split("&&")]
+    found = [fault for command in commands for fault in faults_of_installing(command)]
+    bases = [stage[0][1] for stage in stages]
+    found += [
+        f"base is not pinned: {base}" for base in bases if not re.match(r"[\w./-]+:\d+\.\d+", base)
+    ]
+    if any(name == "ADD" for name, _ in steps):
+        found.append("ADD fetches and unpacks; use COPY")
+    if not re.fullmatch(r"[1-9]\d*:[1-9]\d*", final.get("USER", "")):
         found.append("the final stage runs as root, or as a name that its host does not know")
-    if any(name == "RUN" for name, _ in final):
-        found.append("the final stage builds")
-    if len(stages) < 2:
+    if "RUN" in final or len(stages) < 2:
         found.append("what builds stays in the image")
     return found
 

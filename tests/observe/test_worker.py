@@ -97,9 +97,8 @@ def test_each_trigger_and_reason_of_the_walk_is_on_the_list(world):
 def test_a_trigger_that_is_not_on_the_list_makes_no_series_of_its_own(world):
     decision = of_topic(world.outputs, DECISIONS.name)[0]
     output = next(o for o in world.outputs if o.message is decision)
-    odd = msgspec.structs.replace(
-        decision, trigger=msgspec.structs.replace(decision.trigger, kind="x")
-    )
+    trigger = msgspec.structs.replace(decision.trigger, kind="x")
+    odd = msgspec.structs.replace(decision, trigger=trigger)
     seen = look_at([type(output)(output.topic, output.key, odd)])
     assert seen.decisions == [(OTHER, decision.outcome)]
 

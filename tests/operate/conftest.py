@@ -30,7 +30,9 @@ def engine(broker, tmp_path_factory):
     scope = f"live-{folder.name}-"
     try:
         with running_engine(broker, scope, folder, *files):
-            yield folder, Outsider(broker.bootstrap, scope)
+            outside = Outsider(broker.bootstrap, scope)
+            yield folder, outside
+            outside.close()
     finally:
         delete_scope(broker.bootstrap, scope)
 

@@ -52,7 +52,8 @@ class Outsider:
 
     def __init__(self, bootstrap, scope):
         self._scope = scope
-        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "outsider"})
+        reading = {"group.id": "outsider", "fetch.wait.max.ms": 50, "log_level": 0}
+        self._consumer = Consumer({"bootstrap.servers": bootstrap} | reading)
         self._found, self._next = {}, {}
         self._producer = Producer({"bootstrap.servers": bootstrap, "compression.type": "gzip"})
 
@@ -68,26 +69,26 @@ class Outsider:
         """All records of a portfolio so far, in their order."""
         name = self._scope + topic
         if name not in self._found:
-            numbers = self._consumer.list_topics(name, 10.0).topics[name].partitions
             self._found[name] = []
+            numbers = self._consumer.list_topics(name, 10.0).topics[name].partitions
             self._next |= {(name, number): 0 for number in numbers}
-        for (owner, number), at in self._next.items():
-            if owner == name:
-                self._next[owner, number] = self._read_on(owner, number, at)
-        return [record for record in self._found[name] if record["portfolio_id"] == portfolio]
-
-    def _read_on(self, name, number, at):
-        _, high = self._consumer.get_watermark_offsets(TopicPartition(name, number), 10.0)
-        if at < high:
-            self._consumer.assign([TopicPartition(name, number, at)])
-        end = time.monotonic() + WAIT_S
-        while at < high:
-            assert time.monotonic() < end, f"{name} cannot be read to {high}"
+            self._consumer.assign([TopicPartition(*place, at) for place, at in self._next.items()])
+        places = [TopicPartition(*place) for place in self._next if place[0] == name]
+        ends = {
+            (name, place.partition): self._consumer.get_watermark_offsets(place, 10.0)[1]
+            for place in places
+        }
+        deadline = time.monotonic() + WAIT_S
+        while any(self._next[place] < high for place, high in ends.items()):
+            assert time.monotonic() < deadline, f"{name} cannot be read to {ends}"
             message = self._consumer.poll(1.0)
             if message is not None and message.error() is None:
-                self._found[name].append(json.loads(message.value()))
-                at = message.offset() + 1
-        return at
+                self._found[message.topic()].append(json.loads(message.value()))
+                self._next[message.topic(), message.partition()] = message.offset() + 1
+        return [record for record in self._found[name] if record["portfolio_id"] == portfolio]
+
+    def close(self):
+        self._consumer.close()
 
     def wait_for(self, topic, portfolio, holds):
         """Wait until the records of a portfolio satisfy ``holds``; return them."""

@@ -39,7 +39,9 @@ def test_a_return_of_a_plain_producer_without_our_code_appears_in_the_metrics(ap
     # a mean of 2/300 over three bars, times 252
     assert window["metrics"]["mean_annual"] == pytest.approx([1.68, 3.36], rel=1e-12)
     commands = outsider.wait_for("portfolio.rebalance.v1", "pair", bool)
-    assert sum(commands[0]["target_weights"].values()) + commands[0]["cash"] == pytest.approx(1)
+    assert sum(commands[0]["target_weights"].values()) + commands[0][
+        "target_cash"
+    ] == pytest.approx(1)
     assert commands[0]["target_weights"]["one"] == pytest.approx(2 / 3)  # twice the volatility
     outsider.wait_for(
         "execution.reports.v1",

@@ -116,6 +116,8 @@ CASES = {
     },
     "turnover": {"turnover_max": 0.08, "schedule": "every_bar", "covariance": "ewma:0.94"},
     "delay": {"delay": 1, "drift": 0.02, "objective": "inverse_volatility", "weight_max": 0.4},
+    "delay and turnover": {"delay": 1, "turnover_max": 0.05, "schedule": "every_bar"},
+    "stale beyond the budget": {"weight_max": 0.26, "schedule": "daily", "stale_bars": 1},
     "equal with caps": {"objective": "equal", "own_limits": {"a": (0.0, 0.1)}, "drift": 0.01},
     "monthly": {"schedule": "monthly", "covariance": "ledoit_wolf"},
     "cron": {"schedule": "cron:0 16 * * 5", "boundaries": FRIDAYS},
