@@ -30,6 +30,10 @@ test: setup lint types imports contracts ## everything but soak: all gates, all 
 sim: setup ## the whole topology under seeded faults, 10 000 seeds (ARGS='--seed N' for one again)
 	@$(BIN)/python -m streams.simulation $(ARGS)
 
+bench: setup ## the benchmarks with their peers, into benchmarks/ (ARGS=--quick within five minutes)
+	@bash benchmarks/peers.sh
+	@$(BIN)/python -m benchmarks.run $(ARGS)
+
 format: setup ## rewrite the sources as the formatter wants them
 	@$(BIN)/ruff check --fix --exit-zero --quiet .
 	@$(BIN)/ruff format .

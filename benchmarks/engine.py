@@ -1,5 +1,6 @@
-"""The engine as it runs: its processes on a real broker, a scope of its own, topics filled before."""
+"""The engine as it runs: processes on a real broker, a scope of its own, topics filled before."""
 
+import re
 import secrets
 import tempfile
 import time
@@ -62,6 +63,11 @@ class Engine:
         self.start((PORTFOLIO, OPTIMIZER))
         log = self.logs / "0" / "agents-portfolio.log"
         self.until(lambda: b"assigned" in log.read_bytes(), START_S, "the worker")
+
+    def workers_assigned(self) -> int:
+        """Return how many workers have told of an assignment in their common log."""
+        log = self.logs / "0" / "agents-portfolio.log"
+        return len(set(re.findall(rb"shards=\[[0-9, ]+\]", log.read_bytes())))
 
     def keep(self) -> None:
         """Start again what has left."""
@@ -153,10 +159,11 @@ def bytes_of(kafka: KafkaSettings, topics: tuple[Topic, ...] = TOPICS) -> dict[s
     behind = len(places)
     while behind:
         for message in reader.consume(500, timeout=1.0):
-            if message.error() is not None:
-                behind -= message.error().name() == "_PARTITION_EOF"
+            error = message.error()
+            if error is not None:
+                behind -= error.name() == "_PARTITION_EOF"
                 continue
-            size = sizes[message.topic().removeprefix(kafka.scope)]
+            size = sizes[(message.topic() or "").removeprefix(kafka.scope)]
             size[0] += 1
             size[1] += len(message.value() or b"") + len(message.key() or b"")
     reader.close()

@@ -42,20 +42,18 @@ class Result(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """Return the entry of the results file."""
         fields = ("name", "value", "unit", "peer", "peer_value")
-        return {name: _short(getattr(self, name)) for name in fields} | {
-            "ratio": _short(self.ratio)
-        }
+        return {name: short(getattr(self, name)) for name in fields} | {"ratio": short(self.ratio)}
 
     def line(self) -> str:
         """Return the line of the printed table."""
-        peer = "" if self.peer_value is None else f"{self.peer} {_short(self.peer_value):,}"
+        peer = "" if self.peer_value is None else f"{self.peer} {short(self.peer_value):,}"
         ratio = "" if self.ratio is None else f"{self.ratio:,.1f} x"
-        name, value = f"{self.name:<42}", f"{_short(self.value):>12,} {self.unit:<12}"
+        name, value = f"{self.name:<42}", f"{short(self.value):>12,} {self.unit:<12}"
         return f"{name} {value} {ratio:>9}  {peer}  {self.note}".rstrip()
 
 
-def _short(value: Any) -> Any:
-    """Keep four digits: the machine's noise is larger."""
+def short(value: Any) -> Any:
+    """Keep four digits of a number: the machine's noise is larger."""
     if not isinstance(value, float) or value == 0.0 or not math.isfinite(value):
         return value
     digits = 3 - math.floor(math.log10(abs(value)))
@@ -104,9 +102,9 @@ def peer_answer(module: str, *arguments: str, python: Path = PEERS_PYTHON) -> An
     return json.loads(lines[-1])
 
 
-def alone(run: Callable[[bool], list[Result]]) -> None:
+def alone(run: Callable[..., list[Result]]) -> None:
     """Run one benchmark from the command line and print what it finds."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
-    for result in run(parser.parse_args().quick):
+    for result in run(quick=parser.parse_args().quick):
         print(result.line())

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.report import Result, alone, best_of, peer_answer
+from benchmarks.report import Result, alone, best_of, load, peer_answer
 from benchmarks.worlds import returns_of
 from streams.core.arrays import FloatArray
 from streams.core.covariance import CovarianceSpec, RollingCovariance
@@ -41,13 +41,13 @@ def pandas_seconds(returns: FloatArray, last: FloatArray, *, quick: bool) -> flo
     newest = table.tail(WINDOW)
     np.testing.assert_allclose(last, newest.cov().to_numpy(), rtol=1e-8, atol=1e-16)
     seconds = best_of(newest.cov, rounds=2 if quick else 5)
-    if returns.shape[1] > 100:  # noqa: PLR2004  # a rolling table of all pairs would take minutes
+    if returns.shape[1] > 100:  # a rolling table of all pairs takes minutes
         return seconds
     rolling = best_of(lambda: table.rolling(WINDOW).cov(), rounds=1, warm=0) / len(table)
     return min(seconds, rolling)
 
 
-def run(quick: bool) -> list[Result]:
+def run(*, quick: bool) -> list[Result]:
     """Time an update at both sizes; the matrices must agree."""
     results = []
     for size in SIZES:
@@ -57,7 +57,7 @@ def run(quick: bool) -> list[Result]:
             seconds = min(seconds, ours(returns)[0])
         peer = pandas_seconds(returns, last, quick=quick)
         name = f"sigma_update_n{size}"
-        results.append(Result(name, seconds * 1e6, "us", "pandas", peer * 1e6))
+        results.append(Result(name, seconds * 1e6, "us", "pandas", peer * 1e6, load()))
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "returns.json"
             place.write_text(json.dumps(returns[: 40 if size <= SIZES[0] else 3].tolist()))

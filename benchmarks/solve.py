@@ -3,7 +3,7 @@
 import cvxpy as cp
 import numpy as np
 
-from benchmarks.report import Result, alone, best_of
+from benchmarks.report import Result, alone, best_of, load
 from benchmarks.worlds import names_of, returns_of
 from streams.core.arrays import FloatArray
 from streams.core.optimize import Problem, Solved, solve
@@ -44,7 +44,7 @@ def problem_of(mean: FloatArray, cov: FloatArray) -> Problem:
     )
 
 
-def run(quick: bool) -> list[Result]:
+def run(*, quick: bool) -> list[Result]:
     """Time both on one estimate a size; the objectives must agree."""
     results = []
     for size, (ours, theirs) in SIZES.items():
@@ -62,7 +62,7 @@ def run(quick: bool) -> list[Result]:
         # the verified solve as a decision makes it: problem, solver, polish, independent check
         seconds = best_of(lambda p=problem: solve(p), rounds=ours)
         peer = best_of(lambda m=mean, c=cov: textbook(m, c), rounds=1 if quick else theirs, warm=0)
-        note = f"objectives {apart:.0e} apart"
+        note = f"objectives {apart:.0e} apart, {load()}"
         results.append(
             Result(f"solve_mean_variance_n{size}", seconds * 1e3, "ms", "cvxpy", peer * 1e3, note)
         )

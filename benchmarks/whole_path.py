@@ -87,7 +87,7 @@ def on(broker: Broker, *, quick: bool) -> list[Result]:
     return results
 
 
-def run(quick: bool) -> list[Result]:
+def run(*, quick: bool) -> list[Result]:
     """Measure on a broker of our own, or the one that is named."""
     with resolve_broker() as broker:
         return on(broker, quick=quick)

@@ -176,7 +176,7 @@ def load_policy(document: object) -> PortfolioPolicy:
         policy = msgspec.convert(document, PortfolioPolicy)
     except msgspec.ValidationError as error:
         raise PolicyError(_readable(error, document)) from error
-    _check_limits(policy)
+    check_policy(policy)
     return policy
 
 
@@ -248,8 +248,14 @@ def _readable(error: msgspec.ValidationError, document: dict[str, Any]) -> str:
     return f"{path}: {text}, got {value!r}" if path else text
 
 
-def _check_limits(policy: PortfolioPolicy) -> None:
-    """Refuse limits that contradict each other whatever the data say."""
+def check_policy(policy: PortfolioPolicy) -> None:
+    """Refuse limits that contradict each other whatever the data say.
+
+    Raises
+    ------
+    PolicyError
+        Naming the first contradiction.
+    """
     for problem in _contradictions(policy):
         raise PolicyError(problem)
 

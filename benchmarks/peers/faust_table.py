@@ -38,6 +38,7 @@ seen, begun_s = 0, 0.0
 
 @app.agent(returns)
 async def mean(stream):
+    """Add each return up, and tell the rate at the last one."""
     global seen, begun_s  # noqa: PLW0603  # one agent, one process, one number
     async for event in stream:
         if not seen:

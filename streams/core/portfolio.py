@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from schemas.decisions import Trigger
-from schemas.events import PortfolioRegistration, StrategyRegistration
+from schemas.events import ExecutionReport, PortfolioRegistration, StrategyRegistration
 from schemas.journal import (
     Control,
     Nudge,
@@ -36,6 +36,7 @@ Addressed = (
 )
 Queued = StrategyRegistered | PortfolioRegistered | Control | Risk | Report
 URGENT_ACTIONS = ("halt", "reduce", "pause")
+FILLS = ("accepted", "partially_filled", "filled")
 REPORTS_REMEMBERED = 512  # far more than can be under way at once
 
 
@@ -227,6 +228,7 @@ class Portfolio:
             case PortfolioRegistered(registration=registration):
                 entries = dict(zip(walk.names, walk.entries, strict=True))
                 walk.set_policy(registration.policy, registration.policy_version)
+                walk.epoch = max(walk.epoch, registration.epoch)
                 walk.set_members({**entries, **_entries(registration.policy)})
             case Control(request=request):
                 if request.action == "pause":
@@ -241,16 +243,19 @@ class Portfolio:
             case Risk():
                 return self._risk(record)
             case Report(report=report):
-                if (
-                    report.version > walk.status.acknowledged_version
-                    and report.status != "rejected"
-                ):
-                    walk.status.acknowledged_version = report.version
-                if walk.policy.ledger == "reported" and report.filled_weights is not None:
-                    walk.filled(report.filled_weights)
+                self._report(report)
             case _:
                 assert_never(record)
         return []
+
+    def _report(self, report: ExecutionReport) -> None:
+        """Note an acknowledgement; under a reported ledger move what is held, newest version only."""
+        status = self.walk.status
+        if report.status not in FILLS or report.version < status.acknowledged_version:
+            return
+        status.acknowledged_version = report.version
+        if self.walk.policy.ledger == "reported" and report.filled_weights is not None:
+            self.walk.filled(report.filled_weights)
 
     def _risk(self, record: Risk) -> list[Output]:
         walk, signal = self.walk, record.signal

@@ -18,7 +18,7 @@ class Status:
     """Where the walk stands. Bars count from 1; 0 and NEVER_NS mean that none was walked yet.
 
     ``version`` numbers the decisions, declined ones too; ``multiplier`` is the risk overlay's, 1
-    without one.
+    without one, and ``applied_multiplier`` the one in the last accepted decision.
     """
 
     bar_number: int = 0
@@ -31,6 +31,7 @@ class Status:
     halted: bool = False
     paused: bool = False
     multiplier: float = 1.0
+    applied_multiplier: float = 1.0
     ended: BoolArray = field(default_factory=_nobody)
 
     def to_state(self) -> dict[str, Any]:

@@ -250,7 +250,8 @@ class Walk:
 
         A larger one only counts from the next decision on.
         """
-        before, self.status.multiplier = self.status.multiplier, multiplier
+        self.status.multiplier = multiplier
+        before = self.status.applied_multiplier  # the one in what is held: it may have risen since
         book = self._book()
         if multiplier >= before or self.last is None or not book.held.any():
             return []
@@ -298,6 +299,7 @@ class Walk:
                     self.status.bar_number + 1 + self.policy.execution.delay_bars, weights, cash
                 )
             self.status.accepted_bar_number = self.status.bar_number
+            self.status.applied_multiplier = context.multiplier
             self.status.last_command_id = command.command_id
             outputs.append(Output(REBALANCE, key, command))
         return [*outputs, *self._finish(full=True)]
@@ -316,7 +318,7 @@ class Walk:
             names=self.names,
             entries=self.entries,
             returns=self.windows.values(window),
-            n_obs=self.windows.summary(window).count,
+            n_obs=self.windows.observed(window),
             age_bars=self.windows.last_value_age(),
             ended=self.status.ended,
             held=held,
@@ -348,9 +350,8 @@ class Walk:
     def _eligible(self) -> BoolArray:
         """Return who has enough and fresh observations, (N,)."""
         estimation = self.policy.estimation
-        enough = self.windows.summary(estimation.window_bars).count >= minimum_bars(
-            self.policy, len(self.names)
-        )
+        least = minimum_bars(self.policy, len(self.names))
+        enough = self.windows.observed(estimation.window_bars) >= least
         return (
             enough & (self.windows.last_value_age() <= estimation.stale_bars) & ~self.status.ended
         )

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from schemas.codec import (
+    INVALID,
     RefusedInputError,
     decode_control,
     decode_registration,
@@ -26,9 +27,12 @@ from schemas.events import (
     StrategyRegistration,
 )
 from schemas.journal import ROW_INACTIVE, ROW_PROGRESS, ROW_VALUE, Position
+from schemas.policy import PolicyError, check_policy
 from schemas.topics import CONTROL, REGISTRY, REPORTS, RETURNS, RISK
 from schemas.units import parse_instant
 from streams.core.arrays import FloatArray, IntArray
+from streams.core.calendar import check_schedule
+from streams.core.errors import ConfigError
 
 STAMP_LIMIT_NS: Final = 2**62
 """Stamps beyond are no dates but mistakes (years 1823 and 2116), and are marks of the core."""
@@ -199,6 +203,12 @@ def _decode_registered(arrival: Arrival) -> Registered:
             raise RefusedInputError(BAD_KEY, detail)
         return Retirement(kind, name)
     registration = decode_registration(arrival.value)
+    if isinstance(registration, PortfolioRegistration):
+        try:
+            check_policy(registration.policy)
+            check_schedule(registration.policy.rebalance.schedule)
+        except (PolicyError, ConfigError) as error:
+            raise RefusedInputError(INVALID, f"policy: {error}") from error
     expected = registry_key(registration)
     if key != expected:
         detail = f"key {key!r}, expected {expected!r} for this record"

@@ -148,8 +148,9 @@ class Source:
         Not through the consumer: its connection answers only behind a fetch that waits for data,
         a tenth of a second for each partition.
         """
+        newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # a constant, untyped
         places = {
-            TopicPartition(self._scope + topic, partition): OffsetSpec.latest()
+            TopicPartition(self._scope + topic, partition): newest
             for topic, partition in self.positions
             if topic == RETURNS.name
         }

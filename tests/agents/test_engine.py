@@ -75,7 +75,7 @@ def test_processes_killed_in_turn_publish_what_a_replay_does(broker, scope, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])  # more: python -m tests.agents.faults
 def test_killed_stopped_and_frozen_processes_publish_what_a_replay_does(
     broker, scope, tmp_path, seed
 ):

@@ -191,3 +191,40 @@ def test_the_model_s_journal_holds_what_the_laws_are_about():
         "Tick",
     }
     assert np.any([isinstance(output.message, OptimizeRequest) for output in world.outputs])
+
+
+def folded(owned, upto):
+    """Fold ticks, which concern nobody, up to an offset, and take a checkpoint."""
+    first = owned.shard.next_offset
+    owned.shard.step((number, Tick(now_ns=number)) for number in range(first, upto))
+    owned.take()
+    return owned.image
+
+
+def test_over_restarts_each_write_spares_the_slot_of_the_one_before():
+    world = journal_of(1)
+    owned = Owned(Shard(0))
+    owned.shard.step(enumerate(world.journal))
+    slots = []
+    for number in range(1, 6):
+        owned.write_all_again()
+        found = gathered(folded(owned, len(world.journal) + number))
+        slots.append({name: image.slot for name, image in found.images.items()})
+        owned = restored(0, plan(0, found)) if number % 2 else owned
+    assert slots == [{"p": n % 2, "late": n % 2} for n in range(5)]
+
+
+def test_an_idle_portfolio_is_not_taken_for_a_stale_one_after_restarts():
+    """Else a journal that no longer reaches back to its last change would be refused."""
+    world = journal_of(1)
+    size = len(world.journal)
+    owned = Owned(Shard(0))
+    owned.shard.step(enumerate(world.journal))
+    owned.take()
+    topic = owned.image
+    for number in range(1, 4):
+        owned = restored(0, plan(0, gathered(topic)))
+        topic = topic + folded(owned, size + 10 * number)
+        resume = plan(0, gathered(topic))
+        assert resume.next_offset == size + 10 * number
+    assert {each.image.next_offset for each in resume.portfolios.values()} == {size}

@@ -264,6 +264,17 @@ def test_a_larger_multiplier_only_counts_from_the_next_decision():
     assert sum(book.commands[-1].target_weights.values()) == pytest.approx(1.0, abs=ROUNDED)
 
 
+def test_a_chain_of_reductions_counts_from_what_is_held():
+    book = built()
+    book.risk("reduce", 0.5)
+    book.risk("reduce", 0.8)
+    commands = len(book.commands)
+    book.risk("reduce", 0.6)  # less than before, but half is held already
+    assert len(book.commands) == commands
+    book.risk("reduce", 0.25)
+    assert sum(book.commands[-1].target_weights.values()) == pytest.approx(0.25, abs=ROUNDED)
+
+
 # --------------------------------------------------------------------------- nudges
 
 
@@ -543,6 +554,17 @@ def test_a_rejection_acknowledges_nothing_and_a_repeat_changes_nothing():
     book.report(1, {"a": 0.5}, report_id="same")
     book.report(1, {"a": 0.9}, report_id="same")
     assert len(book.portfolio.walk.ledger.fills) == 1
+
+
+def test_a_late_report_of_an_older_version_moves_nothing():
+    book = built(ledger="reported")
+    book.control("rebalance")
+    book.report(2, {"a": 0.5})
+    book.report(1, {"a": 0.9})
+    (fill,) = book.portfolio.walk.ledger.fills
+    assert fill.weights.max() == 0.5
+    book.report(3, {"a": 0.9}, status="rejected")
+    assert book.portfolio.walk.ledger.fills == [fill]
 
 
 # --------------------------------------------------------------------------- several portfolios

@@ -50,6 +50,17 @@ def test_a_correction_takes_effect_at_the_first_bar_after_it_and_not_at_it(after
     assert (state.adjustment != 0.0) is not corrected
 
 
+def test_a_correction_that_is_due_does_not_take_a_later_one_along():
+    walk = new_walk(quiet(initial_weights={"a": 0.5, "b": 0.5}))
+    advance(walk, 1, 6)
+    walk.corrections.append(DueCorrection(6 * DAY_NS, 5 * DAY_NS, "a", float(RETURNS[4, 0]), 0.3))
+    later = DueCorrection(7 * DAY_NS, 5 * DAY_NS, "b", float(RETURNS[4, 1]), 0.3)
+    walk.corrections.append(later)
+    advance(walk, 7, 7)
+    assert walk.corrections == [later]
+    assert walk.windows.values(15)[4].tolist() == [0.3, RETURNS[4, 1]]
+
+
 @pytest.mark.parametrize("old", [True, False])
 def test_after_a_correction_all_metrics_are_those_of_the_corrected_returns(old):
     known = RETURNS.copy()

@@ -1,5 +1,7 @@
 """Records as they arrive, for the tests of ingest."""
 
+import msgspec
+
 from schemas.codec import encode_message
 from schemas.events import PortfolioRegistration, StrategyRegistration, StrategyReturn
 from schemas.policy import load_policy
@@ -38,6 +40,13 @@ def on_registry(offset, event):
     kind = "portfolio" if isinstance(event, PortfolioRegistration) else "strategy"
     name = event.portfolio_id if kind == "portfolio" else event.strategy_id
     return Arrival(REGISTRY.name, 0, offset, f"{kind}/{name}".encode(), encode_message(event))
+
+
+def with_policy(offset, **sections):
+    """A registration as another program may write it, past the checks of ours."""
+    event = msgspec.to_builtins(portfolio("z"))
+    event["policy"] = {**event["policy"], **sections}
+    return Arrival(REGISTRY.name, 0, offset, b"portfolio/z", msgspec.json.encode(event))
 
 
 def tombstone(offset, key):

@@ -36,6 +36,7 @@ from tests.ingest.arriving import (
     request,
     strategy,
     tombstone,
+    with_policy,
 )
 
 WORLD = registry(
@@ -262,6 +263,8 @@ def test_tombstone_of_a_portfolio_ends_its_routes():
         (Arrival(REGISTRY.name, 0, 40, None, None), "bad_key"),
         (Arrival(REGISTRY.name, 0, 40, b"strategy/b", WORLD[3].value), "bad_key"),
         (Arrival(REGISTRY.name, 0, 40, b"strategy/b", b"{}"), "invalid"),
+        (with_policy(40, estimation={"windows": []}), "invalid"),
+        (with_policy(40, rebalance={"schedule": "cron:R R * * *"}), "invalid"),
         (Arrival(CONTROL.name, 0, 40, b"p", b"{"), "malformed"),
         (Arrival(REPORTS.name, 0, 40, b"p", None), "empty"),
     ],

@@ -55,7 +55,8 @@ class Outsider:
         reading = {"group.id": "outsider", "fetch.wait.max.ms": 50, "log_level": 0}
         self._consumer = Consumer({"bootstrap.servers": bootstrap} | reading)
         self._found, self._next = {}, {}
-        self._producer = Producer({"bootstrap.servers": bootstrap, "compression.type": "gzip"})
+        writing = {"compression.type": "gzip", "log_level": 0}
+        self._producer = Producer({"bootstrap.servers": bootstrap} | writing)
 
     def publish(self, strategy, end, value):
         row = {"strategy_id": strategy, "period_end": end, "return": value}

@@ -186,6 +186,11 @@ class RollingWindows:
         """Summarise one window, arrays (N,)."""
         return _summary(self._aggregates()[:, self._windows.index(window)])
 
+    def observed(self, window: int) -> IntArray:
+        """Count the returns of one window, (N,): what `summary` has as `count`, for less."""
+        counts: IntArray = self._aggregates()[COUNT, self._windows.index(window)].astype(np.int64)
+        return counts
+
     def summaries(self) -> WindowSummary:
         """Summarise all windows in their order, arrays (W, N)."""
         return _summary(self._aggregates())
