@@ -8,8 +8,8 @@ from confluent_kafka import KafkaException
 
 from schemas.policy import PolicyError
 from streams.cli import letters, live, offline, steer
-from streams.cli.console import EXIT_INPUT, EXIT_UNAVAILABLE, fail
 from streams.core.errors import ApseError, BrokerUnavailableError
+from streams.operate.console import EXIT_INPUT, EXIT_UNAVAILABLE, fail
 
 EPILOG = """Exit codes: 0 done; 1 a fault of the program; 2 bad arguments, file or input; 3 no
 weights satisfy the limits; 4 no broker could be had, or it does not answer; 5 the optimizer or a

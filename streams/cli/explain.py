@@ -9,10 +9,10 @@ from rich.table import Table
 
 from schemas.decisions import Decision, ExAnte
 from schemas.topics import DECISIONS
-from streams.cli.console import EXIT_INPUT, fail, out, print_json, say, table
 from streams.core.commands import words_of
 from streams.core.errors import DataError
 from streams.core.identity import command_id_of
+from streams.operate.console import EXIT_INPUT, fail, out, print_json, say, table
 from streams.operate.current import reachable_kafka
 from streams.operate.read import Reader
 from streams.runtime.files import decode_decision

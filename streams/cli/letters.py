@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from schemas.topics import DEAD_LETTERS, RETURNS
-from streams.cli.console import answer, out, print_json, say, table
+from streams.operate.console import answer, out, print_json, say, table
 from streams.operate.current import reachable_kafka
 from streams.operate.read import Reader, Received
 from streams.operate.send import Sender

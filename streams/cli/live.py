@@ -12,7 +12,12 @@ import typer
 from schemas.events import StrategyRegistration
 from schemas.policy import Bar
 from schemas.topics import TOPICS, Topic
-from streams.cli.console import (
+from streams.cli.explain import explain
+from streams.cli.steer import check_family
+from streams.core.errors import ConfigError
+from streams.files import ReturnsTable, read_returns, to_messages
+from streams.kafka.broker import resolve_broker
+from streams.operate.console import (
     EXIT_FAILED,
     EXIT_INPUT,
     answer,
@@ -23,11 +28,6 @@ from streams.cli.console import (
     say,
     table,
 )
-from streams.cli.explain import explain
-from streams.cli.steer import check_family
-from streams.core.errors import ConfigError
-from streams.files import ReturnsTable, read_returns, to_messages
-from streams.kafka.broker import resolve_broker
 from streams.operate.current import forget_run, reachable_kafka, reachable_settings, remember_run
 from streams.operate.doctor import examine
 from streams.operate.members import bar_of, read_registry

@@ -8,7 +8,18 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from streams.cli.console import (
+from streams.core.arrays import FloatArray
+from streams.core.covariance import (
+    CovarianceSpec,
+    complete_rows,
+    covariance,
+    parse_covariance,
+)
+from streams.core.errors import DataError
+from streams.core.frames import Rows
+from streams.core.metrics import METRICS, series_metrics
+from streams.files import read_returns, to_rows
+from streams.operate.console import (
     EXIT_FAILED,
     EXIT_INFEASIBLE,
     EXIT_INPUT,
@@ -21,17 +32,6 @@ from streams.cli.console import (
     say,
     table,
 )
-from streams.core.arrays import FloatArray
-from streams.core.covariance import (
-    CovarianceSpec,
-    complete_rows,
-    covariance,
-    parse_covariance,
-)
-from streams.core.errors import DataError
-from streams.core.frames import Rows
-from streams.core.metrics import METRICS, series_metrics
-from streams.files import read_returns, to_rows
 from streams.operate.portfolio_file import TEMPLATE, parse_policy, read_policy
 from streams.runtime.files import ReplayFiles
 from streams.runtime.replay import ReplaySummary, replay, with_members

@@ -8,7 +8,7 @@ import typer
 
 from schemas.events import ControlRequest, RiskSignal, StrategyRegistration
 from schemas.units import FAMILIES
-from streams.cli.console import EXIT_INPUT, answer, fail
+from streams.operate.console import EXIT_INPUT, answer, fail
 from streams.operate.current import reachable_kafka
 from streams.operate.send import Sender
 

@@ -249,7 +249,7 @@ class Portfolio:
         return []
 
     def _report(self, report: ExecutionReport) -> None:
-        """Note an acknowledgement; under a reported ledger move what is held, newest version only."""
+        """Note an acknowledgement; a reported ledger follows the newest version."""
         status = self.walk.status
         if report.status not in FILLS or report.version < status.acknowledged_version:
             return

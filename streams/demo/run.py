@@ -21,7 +21,6 @@ from schemas.events import ExecutionReport
 from schemas.topics import COVARIANCE, DECISIONS, METRICS, REBALANCE, REPORTS, RETURNS, STATE, Topic
 from schemas.units import format_instant
 from schemas.views import CovarianceRecord, MetricsRecord, StateRecord
-from streams.cli.console import note, notes, out
 from streams.core.errors import ApseError, BrokerUnavailableError
 from streams.demo.board import Board
 from streams.demo.books import equal_weight, index, inverse_volatility
@@ -29,6 +28,7 @@ from streams.demo.local import play_in_process
 from streams.demo.script import REJECTED_COMMAND, Script, write_script
 from streams.kafka.admin import delete_scope
 from streams.kafka.broker import BOOTSTRAP_VARIABLE, Broker, resolve_broker
+from streams.operate.console import note, notes, out
 from streams.operate.current import forget_run, remember_run
 from streams.operate.portfolio_file import read_policy
 from streams.operate.publish import Pace

@@ -47,4 +47,4 @@ def configure_logging(settings: LogSettings, *, process: str) -> None:
 
 def get_logger(component: str) -> FilteringBoundLogger:
     """Return a logger whose lines carry the component's name."""
-    return cast("FilteringBoundLogger", structlog.get_logger().bind(component=component))
+    return cast("FilteringBoundLogger", structlog.get_logger(component=component))

@@ -109,7 +109,7 @@ def test_too_few_common_rows_leave_no_matrix(apse, tmp_path):
 
 
 def test_people_get_a_table_within_eighty_columns(apse, returns_file, monkeypatch):
-    monkeypatch.setattr("streams.cli.console.out._width", 80)
+    monkeypatch.setattr("streams.operate.console.out._width", 80)
     answer = apse("estimate", "--returns", returns_file, "--periods-per-year", 252)
     assert answer.code == 0
     assert "…" not in answer.out

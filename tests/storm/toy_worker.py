@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> None:
     if shell == "faust":
         from tests.storm import faust_shell as chosen  # noqa: PLC0415  # one shell, one import cost
     else:
-        from tests.storm import plain_shell as chosen  # noqa: PLC0415
+        from tests.storm import plain_shell as chosen  # noqa: PLC0415  # as above
     say("imported")
     threading.Thread(target=end_with, args=[os.getppid()], daemon=True).start()
     chosen.run(bootstrap, scope, member, static=static == "static")
