@@ -63,10 +63,11 @@ class Log:
         return list(self._entries.get((topic, partition), ()))
 
     def compacted(self, topic: str, partition: int) -> list[Entry]:
-        """Return what compaction would leave: the last record of each key, in order."""
+        """Return what compaction would leave: the last record of each key, unless it deletes it."""
         entries = self._entries.get((topic, partition), [])
         last = {entry.key: place for place, entry in enumerate(entries)}
-        return [entries[place] for place in sorted(last.values())]
+        kept = (entries[place] for place in sorted(last.values()))
+        return [entry for entry in kept if entry.value is not None]
 
     def compact(self, topic: str, partition: int) -> None:
         """Forget all but the last record of each key. Who reads the partition reads all of it."""

@@ -33,7 +33,7 @@ def run_seeds(seeds: Iterable[int]) -> Result:
 def run_many(
     first: int, count: int, processes: int, after: Callable[[int, list[Failure]], None]
 ) -> Result:
-    """Run seeds ``first`` … in processes; ``after`` is told of each batch: its size, its failures."""
+    """Run seeds from ``first`` on; ``after`` is told of each batch: its size, its failures."""
     batches = [
         range(start, min(start + BATCH_SEEDS, first + count))
         for start in range(first, first + count, BATCH_SEEDS)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, assert_never, get_args
 
 from schemas.codec import decode_report, decode_request, encode_message, encode_record
@@ -62,7 +63,7 @@ class Optimizer:
                 for shard, offset in self._next.items()
                 if offset < site.log.end(OPTIMIZE.name, shard)
             ]
-            moves += [lambda shard=shard: self._take(shard) for shard in waiting]  # type: ignore[misc]
+            moves += [partial(self._take, shard) for shard in waiting]
         if any(site.quiet or due <= site.step for due, *_ in self._at_work):
             moves.append(self._reply)
         if any(

@@ -9,7 +9,7 @@ from streams.simulation.world import Cast
 
 
 class ForgetfulShard(Shard):
-    """Takes every record for a new one: the positions seen do not count, only their record is kept."""
+    """Takes every record for a new one: positions seen do not count, they are only kept."""
 
     def step(self, records):
         outputs = []
