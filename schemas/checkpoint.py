@@ -1,8 +1,9 @@
 """Checkpoints: the exact state of each portfolio, then the shard's position.
 
-MessagePack on a compacted topic. Keys: ``SHARD/portfolio/ID/CHUNK`` and ``SHARD/position``. The
-position is written last; it names the checkpoint it expects of each portfolio, so that an older
-one, a stale write, only makes the fold longer.
+MessagePack on a compacted topic. Keys: ``SHARD/portfolio/ID/NEXT_OFFSET/CHUNK``, so that no writer
+spoils what another wrote, and ``SHARD/position``. The position is written last; it names the
+checkpoint it expects of each portfolio, so that an older one, a stale write, only makes the fold
+longer. Then all but the newest two of each portfolio are deleted.
 """
 
 import msgspec

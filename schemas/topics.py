@@ -233,7 +233,7 @@ REBALANCE: Final = Topic(
 )
 CHECKPOINTS: Final = Topic(
     name="portfolio.checkpoint.v1",
-    key="SHARD/portfolio/ID/CHUNK or SHARD/position",
+    key="SHARD/portfolio/ID/NEXT_OFFSET/CHUNK or SHARD/position",
     payload=(PortfolioCheckpoint, ShardPosition),
     encoding="msgpack",
     partitions=SHARDS_DEFAULT,

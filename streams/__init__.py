@@ -1,4 +1,4 @@
-"""The engine: pure stages in ``core``, and the shells that run them. Start at ``streams.topology``."""
+"""The engine: pure stages in ``core``, and the shells that run them; see ``streams.topology``."""
 
 import os
 

@@ -1,8 +1,9 @@
 """Checkpoints on their topic: chunks out, and the newest complete ones back in.
 
-A portfolio has two slots that take turns, so that a write cut short never spoils the checkpoint
-before it. Chunks are gathered by what they belong to, (portfolio, next_offset, checksum); a stale
-write by a zombie is just another, older, set.
+The key of a chunk names the offset of its image. The fold is deterministic, so that two writers, of
+which one was frozen, write other keys or the same bytes: neither can tear what the other wrote. An
+image is deleted when two newer ones are complete. Chunks are gathered by what they belong to,
+(portfolio, next_offset, checksum); a stale write by a zombie is just another, older, set.
 """
 
 import zlib
@@ -24,7 +25,8 @@ from streams.core.errors import ApseError
 LOAD_TIMEOUT_MS: Final = 30_000
 POLL_MS: Final = 20  # the client waits so long unless as many records have come
 RECORDS_MAX: Final = 1_000
-SLOTS: Final = 2
+KEPT: Final = 2
+"""Images of a portfolio that stay on the topic: the newest, and one in case it is damaged."""
 
 
 class CheckpointError(ApseError):
@@ -36,11 +38,10 @@ class CheckpointsUnreadError(ApseError):
 
 
 class Image(NamedTuple):
-    """A portfolio's state with every record before ``next_offset`` applied, and its slot."""
+    """A portfolio's state with every record before ``next_offset`` applied."""
 
     next_offset: int
     data: bytes
-    slot: int
 
 
 class Mark(NamedTuple):
@@ -48,7 +49,10 @@ class Mark(NamedTuple):
 
     next_offset: int
     checksum: int
-    slot: int
+
+
+Keys = dict[str, dict[int, list[bytes]]]
+"""Keys of the chunks on the topic: by portfolio and offset of the image, complete or not."""
 
 
 @dataclass(slots=True)
@@ -57,11 +61,12 @@ class Found:
 
     position: ShardPosition | None = None
     images: dict[str, Image] = field(default_factory=dict)
+    keys: Keys = field(default_factory=dict)
 
 
-def portfolio_key(shard: int, portfolio_id: str, slot: int, chunk: int) -> bytes:
+def portfolio_key(shard: int, portfolio_id: str, next_offset: int, chunk: int) -> bytes:
     """Return the key of one chunk."""
-    return f"{shard}/portfolio/{portfolio_id}/{slot}/{chunk}".encode()
+    return f"{shard}/portfolio/{portfolio_id}/{next_offset}/{chunk}".encode()
 
 
 def position_key(shard: int) -> bytes:
@@ -91,7 +96,7 @@ def records_of(
 ) -> list[tuple[bytes, bytes]]:
     """Return the records (key, value) of one portfolio's checkpoint."""
     return [
-        (portfolio_key(shard, portfolio_id, image.slot, part.chunk), encode_record(part))
+        (portfolio_key(shard, portfolio_id, image.next_offset, part.chunk), encode_record(part))
         for part in chunks_of(portfolio_id, image.next_offset, image.data, bytes_max=bytes_max)
     ]
 
@@ -102,27 +107,32 @@ class Gatherer:
     def __init__(self) -> None:
         self._position: ShardPosition | None = None
         self._parts: dict[tuple[str, int, int, int], dict[int, bytes]] = {}
-        self._slots: dict[tuple[str, int, int, int], int] = {}
+        self._keys: Keys = {}
         self.unreadable = 0
 
-    def add(self, key: bytes, value: bytes) -> None:
-        """Take one record in; one that cannot be read counts as lost."""
+    def add(self, key: bytes, value: bytes | None) -> None:
+        """Take one record in; one that cannot be read counts as lost.
+
+        A deletion says nothing: the image that it deletes is old, but as true as it was.
+        """
+        if value is None:
+            return
         try:
             if key.endswith(b"/position"):
                 self._add_position(decode_position(value))
             else:
-                self._add_chunk(decode_chunk(value), int(key.split(b"/")[-2]))
-        except (ValueError, IndexError):
+                self._add_chunk(key, decode_chunk(value))
+        except ValueError:
             self.unreadable += 1
 
     def _add_position(self, position: ShardPosition) -> None:
         if self._position is None or position.next_offset >= self._position.next_offset:
             self._position = position
 
-    def _add_chunk(self, part: PortfolioCheckpoint, slot: int) -> None:
+    def _add_chunk(self, key: bytes, part: PortfolioCheckpoint) -> None:
         group = (part.portfolio_id, part.next_offset, part.checksum, part.chunks)
         self._parts.setdefault(group, {})[part.chunk] = part.data
-        self._slots[group] = slot
+        self._keys.setdefault(part.portfolio_id, {}).setdefault(part.next_offset, []).append(key)
 
     def found(self) -> Found:
         """Return the position, and the newest complete image of each portfolio."""
@@ -136,8 +146,8 @@ class Gatherer:
                 continue
             data = b"".join(parts[chunk] for chunk in range(chunks))
             if zlib.crc32(data) == checksum:
-                images[portfolio_id] = Image(next_offset, data, self._slots[group])
-        return Found(self._position, images)
+                images[portfolio_id] = Image(next_offset, data)
+        return Found(self._position, images, self._keys)
 
 
 class Restored(NamedTuple):
@@ -153,6 +163,7 @@ class Resume:
 
     next_offset: int
     portfolios: dict[str, Restored]
+    keys: Keys = field(default_factory=dict)
 
 
 def plan(shard: int, found: Found) -> Resume:
@@ -178,12 +189,18 @@ def plan(shard: int, found: Found) -> Resume:
             applied_from = max(applied_from, found.position.next_offset)
         start = min(start, applied_from)
         portfolios[expected.portfolio_id] = Restored(applied_from, image)
-    return Resume(start, portfolios)
+    return Resume(start, portfolios, found.keys)
 
 
 def mark_of(image: Image) -> Mark:
     """Return what is remembered of an image."""
-    return Mark(image.next_offset, zlib.crc32(image.data), image.slot)
+    return Mark(image.next_offset, zlib.crc32(image.data))
+
+
+def outdated(keys: dict[int, list[bytes]], newest: int) -> list[bytes]:
+    """Take the keys of the images that need no longer be kept, once ``newest`` is complete."""
+    older = sorted(offset for offset in keys if offset < newest)
+    return [key for offset in older[: 1 - KEPT] for key in keys.pop(offset)]
 
 
 def position_of(shard: int, next_offset: int, written: dict[str, Mark]) -> bytes:
@@ -221,8 +238,7 @@ def read_checkpoints(
             error = message.error()
             value = message.value()
             if error is None:
-                if value is not None:  # a tombstone is nobody's; none is written
-                    gathered[shard].add(message.key() or b"", value)
+                gathered[shard].add(message.key() or b"", value)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # the client's own name
                 behind.discard(shard)
             elif not error.retriable():

@@ -7,13 +7,15 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
+from schemas.checkpoint import CHUNK_BYTES_MAX
 from schemas.journal import Nudge
 from streams.agents.checkpoint import (
-    SLOTS,
     Image,
+    Keys,
     Mark,
     Resume,
     mark_of,
+    outdated,
     position_key,
     position_of,
     records_of,
@@ -40,7 +42,9 @@ class Owned:
     written: dict[str, Mark] = field(default_factory=dict)  # newest checkpoint of each portfolio
     open: Unacknowledged = field(default_factory=Unacknowledged)
     closed: Unacknowledged = field(default_factory=Unacknowledged)
-    image: list[tuple[bytes, bytes]] | None = None
+    image: list[tuple[bytes, bytes | None]] | None = None
+    keys: Keys = field(default_factory=dict)  # of what stands on the checkpoint topic
+    chunk_bytes_max: int = CHUNK_BYTES_MAX
     written_offset: int = -1
     moved_s: float = field(default_factory=time.monotonic)
     waiting: dict[str, tuple[str, float]] = field(default_factory=dict)  # id -> (request, since)
@@ -52,20 +56,27 @@ class Owned:
         return self.image is None and self.shard.next_offset > self.written_offset
 
     def take(self) -> None:
-        """Take the checkpoint of every changed portfolio and, last, of the shard's position."""
+        """Take the checkpoint of every changed portfolio, then of the shard's position.
+
+        Deletions of images that these make needless come last.
+        """
         shard = self.shard
-        records = []
+        records: list[tuple[bytes, bytes | None]] = []
+        needless: list[bytes] = []
         for name in sorted(shard.changed):
             # restored from a checkpoint that is ahead of the shard, it has applied more
             applied_to = max(shard.next_offset, shard.applied_from.get(name, 0))
-            before = self.written.get(name)
-            slot = 0 if before is None else (before.slot + 1) % SLOTS
-            image = Image(applied_to, shard.image_of(name), slot)
-            records += records_of(shard.shard, name, image)
+            image = Image(applied_to, shard.image_of(name))
+            chunks = records_of(shard.shard, name, image, bytes_max=self.chunk_bytes_max)
+            records += chunks
+            keys = self.keys.setdefault(name, {})
+            keys[applied_to] = [key for key, _ in chunks]
+            needless += outdated(keys, applied_to)
             self.written[name] = mark_of(image)
         shard.changed.clear()
         position = position_of(shard.shard, shard.next_offset, self.written)
-        self.image = [*records, (position_key(shard.shard), position)]
+        records.append((position_key(shard.shard), position))
+        self.image = [*records, *((key, None) for key in needless)]
         self.written_offset = shard.next_offset
         self.closed, self.open = self.open, Unacknowledged()
         self.progress.taken()
@@ -118,7 +129,7 @@ def restored(number: int, resume: Resume) -> Owned:
     """Return a shard as its checkpoints left it."""
     shard = Shard(number)
     shard.next_offset = resume.next_offset
-    owned = Owned(shard, written_offset=resume.next_offset)
+    owned = Owned(shard, written_offset=resume.next_offset, keys=resume.keys)
     for name, (applied_from, image) in resume.portfolios.items():
         shard.restore(name, image.data, applied_from)
         owned.written[name] = mark_of(image)

@@ -12,13 +12,14 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from schemas.codec import encode_record
-from schemas.topics import CHECKPOINTS, DEAD_LETTERS, JOURNAL, OPTIMIZE
+from schemas.topics import CHECKPOINTS, DEAD_LETTERS, JOURNAL
 from streams.agents.checkpoint import (
     LOAD_TIMEOUT_MS,
     CheckpointError,
     CheckpointsUnreadError,
     Resume,
     plan,
+    position_key,
     read_checkpoints,
 )
 from streams.agents.crash import (
@@ -157,8 +158,7 @@ class Shards:
         self.metrics.observe(outputs)
         if outputs:
             crash_point("after_fold")
-        # A request goes out first: it is solved while the rest is encoded. Topics have no order.
-        for output in sorted(outputs, key=lambda output: output.topic is not OPTIMIZE):
+        for output in outputs:
             self._publish(owned, output)
 
     def _bury(self, owned: Owned, offset: int, value: bytes | None, why: str) -> None:
@@ -216,13 +216,13 @@ class Shards:
             place = f"{owned.shard.next_offset} of {end_offset}"
             leave(EXIT_STALL, f"shard {number}: {place} stands still")
 
-    def _write(self, number: int, records: list[tuple[bytes, bytes]]) -> None:
+    def _write(self, number: int, records: list[tuple[bytes, bytes | None]]) -> None:
         """Send the records of a checkpoint; the partition keeps their order."""
         untold = Unacknowledged()  # one that fails ends the process, and nothing else waits for it
         for place, (key, value) in enumerate(records):
-            if place == len(records) - 1:
+            if key == position_key(number):
                 crash_point("before_position", self._producer.flush)
-            elif place > 0:
+            elif place > 0 and value is not None:
                 crash_point("between_checkpoint_chunks", self._producer.flush)
             self._send(CHECKPOINTS.name, key, value, untold, partition=number)
         crash_point("after_position", self._producer.flush)

@@ -160,9 +160,9 @@ class World:
         """Let time pass until something is due; when nothing is, end the storm, then the run."""
         site = self.site
         due = [
-            since + site.scenario.weather.nudge_after_steps
+            at
             for actor in self.actors
-            if isinstance(actor, Worker) and (since := actor.overdue_at()) is not None
+            if isinstance(actor, Worker) and (at := actor.nudge_at()) is not None
         ]
         due += [
             at

@@ -201,17 +201,19 @@ def folded(owned, upto):
     return owned.image
 
 
-def test_over_restarts_each_write_spares_the_slot_of_the_one_before():
+def test_over_restarts_the_last_two_images_of_each_portfolio_stay_and_older_ones_go():
     world = journal_of(1)
+    size = len(world.journal)
     owned = Owned(Shard(0))
     owned.shard.step(enumerate(world.journal))
-    slots = []
+    topic = {}
     for number in range(1, 6):
         owned.write_all_again()
-        found = gathered(folded(owned, len(world.journal) + number))
-        slots.append({name: image.slot for name, image in found.images.items()})
-        owned = restored(0, plan(0, found)) if number % 2 else owned
-    assert slots == [{"p": n % 2, "late": n % 2} for n in range(5)]
+        topic |= dict(folded(owned, size + number))  # compacted at once: the last of each key
+        owned = restored(0, plan(0, gathered(topic.items()))) if number % 2 else owned
+    left = {key for key, value in topic.items() if value is not None}
+    images = {f"0/portfolio/{n}/{size + at}/0".encode() for n in ("p", "late") for at in (4, 5)}
+    assert left == {*images, b"0/position"}
 
 
 def test_an_idle_portfolio_is_not_taken_for_a_stale_one_after_restarts():

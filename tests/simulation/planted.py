@@ -29,17 +29,17 @@ class ForgetfulWorker(Worker):
 
 
 class PositionFirst(Worker):
-    def _order(self, chunks, position):
-        super()._order([position, *chunks[:-1]], chunks[-1]) if chunks else super()._order(
-            chunks, position
-        )
+    def _order(self, records):
+        is_position = [key.endswith(b"/position") for key, _ in records]
+        position = records[is_position.index(True)]
+        super()._order([position, *(record for record in records if record is not position)])
 
 
 class Hasty(Worker):
     """Writes its checkpoint before the outputs that are in it."""
 
-    def _order(self, chunks, position):
-        super()._order(chunks, position)
+    def _order(self, records):
+        super()._order(records)
         self._barrier = 0
 
 

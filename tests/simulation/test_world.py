@@ -4,14 +4,15 @@ import re
 
 import pytest
 
-from streams.simulation.__main__ import main, run_many, run_seeds
+from streams.simulation.__main__ import main
+from streams.simulation.many import run_many, run_seeds
 from streams.simulation.scenario import Tally
 from streams.simulation.world import World
 from tests.simulation.planted import BUGS
 
 QUICK_SEEDS = 100
 SLOW_SEEDS = 400
-CAUGHT_WITHIN = 60  # seeds; the slowest was caught by the 7th when this was written
+CAUGHT_WITHIN = 120  # seeds; the slowest bug was caught by the 38th when this was written
 
 
 def test_a_hundred_worlds_keep_the_laws_and_see_every_fault():
@@ -23,7 +24,7 @@ def test_a_hundred_worlds_keep_the_laws_and_see_every_fault():
 
 @pytest.mark.slow
 def test_hundreds_more_in_two_processes_keep_the_laws():
-    tally, failures = run_many(QUICK_SEEDS, SLOW_SEEDS, 2)
+    tally, failures = run_many(QUICK_SEEDS, SLOW_SEEDS, 2, lambda *_: None)
     assert not failures, "\n".join(failure.words() for failure in failures)
     assert tally.decisions > SLOW_SEEDS
 
@@ -49,11 +50,11 @@ def caught(cast):
 
 
 EXPECTED_LAWS = {
-    "dedupe_forgotten": r"decision|state|command",
-    "position_before_chunks": r"can be resumed|decision|state",
-    "outputs_after_checkpoint": r"was published|decision",
+    "dedupe_forgotten": r"decisions: |final state|decision .* of the fault-free world",
+    "position_before_chunks": r"can be resumed",
+    "outputs_after_checkpoint": r"was published",
     "executor_without_fence": r"applied \(epoch, version\) rises|exactly once",
-    "commit_before_append": r"accepted row|dead letters|at rest|was published|state",
+    "commit_before_append": r"fault-free world|accepted row|dead letters|final state",
 }
 
 
