@@ -39,6 +39,14 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", gc=False
     """Base of journal records."""
 
 
+class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a strategy said of itself beside the return in row ``row`` of a frame."""
+
+    row: int
+    volatility_annual: float | None
+    drawdown: float | None
+
+
 class Frame(_Record, frozen=True, kw_only=True, tag="frame"):
     """Rows of returns and marks, columnar: (R,) each, in the order they were read.
 
@@ -56,6 +64,7 @@ class Frame(_Record, frozen=True, kw_only=True, tag="frame"):
     revision: bytes
     source_partition: bytes
     source_offset: bytes
+    reported: tuple[Reported, ...] = ()
 
 
 class StrategyRegistered(_Record, frozen=True, kw_only=True, tag="strategy"):

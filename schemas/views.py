@@ -63,6 +63,18 @@ class RollingPerformance(msgspec.Struct, frozen=True, kw_only=True):
     max_drawdown: float | None
 
 
+class ReportedFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What a strategy reported of itself with this bar, beside ours over ``window_bars``.
+
+    Null where it reported nothing, or where ours is undefined.
+    """
+
+    volatility_annual: float | None
+    volatility_annual_ours: float | None
+    drawdown: float | None
+    drawdown_ours: float | None
+
+
 class StateRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One portfolio at one closed bar.
 
@@ -93,3 +105,4 @@ class StateRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     version: int
     last_command_id: str | None = None
     acknowledged_version: int = 0
+    reported: dict[StrategyId, ReportedFigures] | None = None

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Protocol
 
 import faust
+from aiokafka import AIOKafkaConsumer
 from faust.transport.consumer import Consumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread as ConsumerThread
+from faust.transport.drivers.aiokafka import Transport
 from faust.types import TP
 
 from streams.core.errors import ApseError
@@ -24,6 +27,7 @@ FAUST_VERSION = "0.15.3"
 SESSION_TIMEOUT_S = 6
 HEARTBEAT_S = 1.5
 POLL_RECORDS_MAX = 500
+FETCH_WAIT_MS = 10  # see :func:`_shorten_fetches`; an idle worker asks a hundred times a second
 
 
 class Message(Protocol):
@@ -56,6 +60,7 @@ def new_app(settings: Settings, stage: str, *, instance: str | None) -> faust.Ap
     if faust.__version__ != FAUST_VERSION:
         message = f"faust-streaming {faust.__version__} is installed, {FAUST_VERSION} is needed"
         raise FaustVersionError(message)
+    _shorten_fetches()
     return faust.App(
         f"{settings.kafka.scope}{stage}",
         broker=f"kafka://{settings.kafka.bootstrap.replace(',', ';kafka://')}",
@@ -75,6 +80,24 @@ def new_app(settings: Settings, stage: str, *, instance: str | None) -> faust.Ap
         consumer_group_instance_id=instance,
         worker_redirect_stdouts=False,
     )
+
+
+def _shorten_fetches() -> None:
+    """Let a fetch wait for data only briefly, where Faust fixes 1.5 s.
+
+    The driver has one fetch under way, without the partitions whose records are still being taken.
+    A record that comes to one of these meanwhile waits until that fetch is over: with steady
+    traffic on one partition of twelve, metrics were 1.2 s late, and 10 ms with short fetches.
+    """
+    create = ConsumerThread._create_worker_consumer  # noqa: SLF001  # the pinned version's own
+
+    def create_brief(self: ConsumerThread, transport: Transport) -> AIOKafkaConsumer:
+        consumer = create(self, transport)
+        assert consumer._fetch_max_wait_ms, "aiokafka's own field"  # noqa: SLF001  # as above
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # no setting leads there
+        return consumer
+
+    setattr(ConsumerThread, create.__name__, create_brief)  # as Consumer.perform_seek below
 
 
 def raw_topic(app: faust.App, name: str, *, acks: bool) -> faust.TopicT:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from schemas.journal import ROW_INACTIVE, ROW_PROGRESS, ROW_VALUE
+from schemas.journal import ROW_INACTIVE, ROW_PROGRESS, ROW_VALUE, Reported
 from schemas.policy import Bar
 from streams.core.arrays import BoolArray, FloatArray, IntArray
 from streams.core.calendar import bar_end, bar_ends, last_bar_end, last_bar_ends
@@ -36,12 +36,14 @@ class Part(NamedTuple):
 class ClosedBar:
     """A bar whose shares are all final, with the columns as they were when it closed.
 
-    ``values`` (N,) is NaN where a strategy has none; ``ended`` (N,) tells who was over by then.
+    ``values`` (N,) is NaN where a strategy has none; ``ended`` (N,) tells who was over by then;
+    ``reported`` holds, by column, what strategies said of themselves.
     """
 
     end_ns: int
     values: FloatArray
     ended: BoolArray
+    reported: dict[int, Reported] = field(default_factory=dict)
 
 
 class Correction(NamedTuple):
@@ -67,6 +69,7 @@ class _Share:
     values: FloatArray
     stamps_ns: IntArray
     parts: dict[int, list[Part]] = field(default_factory=dict)
+    reported: dict[int, Reported] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, columns: int) -> "_Share":
@@ -165,6 +168,7 @@ class BarBuilder:
             (rows.kind != ROW_VALUE).any()
             or rows.revision.any()
             or (rows.value <= DEAD_RETURN).any()
+            or rows.reported
         ):
             return False
         order = np.argsort(columns, kind="stable")
@@ -211,7 +215,11 @@ class BarBuilder:
             if correction is not None and correction.new == DEAD_RETURN:
                 self.end(column, correction.after_ns)
             return correction
-        if self._add(column, end_ns, part) and part.value == DEAD_RETURN:
+        if not self._add(column, end_ns, part):
+            return None
+        if row in rows.reported:
+            self._shares[end_ns].reported[column] = rows.reported[row]
+        if part.value == DEAD_RETURN:
             self.end(column, end_ns - 1)
         return None
 
@@ -266,7 +274,9 @@ class BarBuilder:
             if np.isnan(share.values).all():
                 del self._shares[end_ns]
                 continue
-            closed.append(ClosedBar(end_ns, share.values.copy(), end_ns > self.ended_ns))
+            ended = end_ns > self.ended_ns
+            closed.append(ClosedBar(end_ns, share.values.copy(), ended, share.reported))
+            share.reported = {}
             self._remembered.append(end_ns)
         if closed:
             self.closed_ns = closed[-1].end_ns
@@ -292,6 +302,7 @@ class BarBuilder:
             share.values = np.append(share.values, np.nan)[picked]
             share.stamps_ns = np.append(share.stamps_ns, NEVER_NS)[picked]
             share.parts = {position[column]: parts for column, parts in share.parts.items()}
+            share.reported = {position[c]: figures for c, figures in share.reported.items()}
         self.names = names
 
     def to_state(self) -> dict[str, Any]:
@@ -319,6 +330,7 @@ class BarBuilder:
                 for end in ends
                 for column, parts in sorted(self._shares[end].parts.items())
             ],
+            "reported": [[end, reported_state(self._shares[end].reported)] for end in ends],
         }
 
     @classmethod
@@ -336,7 +348,19 @@ class BarBuilder:
             )
         for end, column, parts in state["parts"]:
             builder._shares[end].parts[column] = [Part(*part) for part in parts]
+        for end, reported in state["reported"]:
+            builder._shares[end].reported = reported_from(reported)
         return builder
+
+
+def reported_state(reported: dict[int, Reported]) -> list[list[Any]]:
+    """Return what strategies reported as plain values, by column."""
+    return [[c, r.row, r.volatility_annual, r.drawdown] for c, r in sorted(reported.items())]
+
+
+def reported_from(state: list[list[Any]]) -> dict[int, Reported]:
+    """Return what :func:`reported_state` described."""
+    return {column: Reported(*figures) for column, *figures in state}
 
 
 def _insert(parts: list[Part], part: Part) -> bool:

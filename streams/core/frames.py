@@ -1,10 +1,10 @@
 """Columns of a journal frame, between ``bytes`` and arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from schemas.journal import Frame
+from schemas.journal import Frame, Reported
 from streams.core.arrays import FloatArray, IntArray
 
 
@@ -25,6 +25,7 @@ class Rows:
     revision: IntArray
     source_partition: IntArray
     source_offset: IntArray
+    reported: dict[int, Reported] = field(default_factory=dict)  # by row, where any
 
     def __len__(self) -> int:
         return len(self.value)
@@ -41,7 +42,16 @@ class Rows:
             revision=self.revision[chosen],
             source_partition=self.source_partition[chosen],
             source_offset=self.source_offset[chosen],
+            reported=self._reported_of(chosen) if self.reported else {},
         )
+
+    def _reported_of(self, chosen: IntArray) -> dict[int, Reported]:
+        told = ((new, self.reported.get(old)) for new, old in enumerate(chosen.tolist()))
+        return {
+            new: Reported(new, figures.volatility_annual, figures.drawdown)
+            for new, figures in told
+            if figures is not None
+        }
 
 
 def pack(rows: Rows) -> Frame:
@@ -56,6 +66,7 @@ def pack(rows: Rows) -> Frame:
         revision=rows.revision.astype("<i4").tobytes(),
         source_partition=rows.source_partition.astype("<i4").tobytes(),
         source_offset=rows.source_offset.astype("<i8").tobytes(),
+        reported=tuple(figures for _, figures in sorted(rows.reported.items())),
     )
 
 
@@ -71,4 +82,5 @@ def unpack(frame: Frame) -> Rows:
         revision=np.frombuffer(frame.revision, dtype="<i4").astype(np.int64),
         source_partition=np.frombuffer(frame.source_partition, dtype="<i4").astype(np.int64),
         source_offset=np.frombuffer(frame.source_offset, dtype="<i8").astype(np.int64),
+        reported={figures.row: figures for figures in frame.reported},
     )

@@ -4,7 +4,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from schemas.policy import PortfolioPolicy
 from streams.core.arrays import FloatArray, IntArray
+from streams.core.covariance import RollingCovariance
+
+
+def history_bars(policy: PortfolioPolicy) -> int:
+    """Return how many bars a policy needs at hand: its longest window, and room to rebuild it."""
+    estimation = policy.estimation
+    return RollingCovariance.history(max(*estimation.windows, estimation.window_bars))
 
 
 class DueCorrection(NamedTuple):

@@ -25,7 +25,7 @@ from schemas.journal import (
     StrategyRegistered,
 )
 from schemas.policy import FromReturns, PortfolioPolicy, StrategyEntry
-from streams.core.bars import ALWAYS_NS, BarBuilder, ClosedBar
+from streams.core.bars import ALWAYS_NS, BarBuilder, ClosedBar, reported_from, reported_state
 from streams.core.frames import Rows
 from streams.core.history import DueCorrection
 from streams.core.outputs import Output
@@ -338,7 +338,12 @@ def _is_manual(item: ClosedBar | Queued) -> bool:
 
 def _queued_state(item: ClosedBar | Queued) -> dict[str, Any]:
     if isinstance(item, ClosedBar):
-        return {"end_ns": item.end_ns, "values": item.values, "ended": item.ended}
+        return {
+            "end_ns": item.end_ns,
+            "values": item.values,
+            "ended": item.ended,
+            "reported": reported_state(item.reported),
+        }
     return {"record": msgspec.msgpack.encode(item)}
 
 
@@ -346,4 +351,5 @@ def _queued_item(state: dict[str, Any]) -> ClosedBar | Queued:
     if "record" in state:
         item: Queued = msgspec.msgpack.decode(state["record"], type=Queued)
         return item
-    return ClosedBar(state["end_ns"], state["values"], state["ended"])
+    reported = reported_from(state["reported"])
+    return ClosedBar(state["end_ns"], state["values"], state["ended"], reported)

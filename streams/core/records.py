@@ -1,17 +1,25 @@
 """The views a walk publishes at each bar: metrics, covariance and portfolio state."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from schemas.journal import Reported
 from schemas.policy import PortfolioPolicy
 from schemas.units import format_instant
-from schemas.views import CovarianceRecord, PortfolioStatus, RollingPerformance, StateRecord
+from schemas.views import (
+    CovarianceRecord,
+    PortfolioStatus,
+    ReportedFigures,
+    RollingPerformance,
+    StateRecord,
+)
 from streams.core.arrays import BoolArray
 from streams.core.covariance import CovarianceSummary, RollingCovariance
 from streams.core.errors import DataError
 from streams.core.ledger import BarResult, Ledger
-from streams.core.metrics import METRICS, all_window_metrics, ewma_metrics
+from streams.core.metrics import METRICS, all_window_metrics, ewma_metrics, window_metrics
 from streams.core.outputs import BarMetrics
 from streams.core.status import Status
 from streams.core.windows import EwmaMoments, RollingWindows
@@ -30,6 +38,7 @@ class Snapshot:
     own: RollingWindows
     eligible: BoolArray
     covariance: RollingCovariance | None
+    reported: dict[str, ReportedFigures]
 
 
 def metrics_message(
@@ -105,7 +114,35 @@ def state_record(at: Snapshot) -> StateRecord:
         version=status.version,
         last_command_id=status.last_command_id,
         acknowledged_version=status.acknowledged_version,
+        reported=at.reported or None,
     )
+
+
+def compare_reported(
+    reported: dict[int, Reported],
+    names: tuple[str, ...],
+    windows: RollingWindows,
+    policy: PortfolioPolicy,
+) -> dict[str, ReportedFigures]:
+    """Return what strategies reported with a bar beside ours over ``window_bars``, by name."""
+    if not reported:
+        return {}
+    block = window_metrics(windows, policy.estimation.window_bars, policy.periods_per_year)
+    volatility = block.values[METRICS.index("volatility_annual")].tolist()
+    drawdown = block.values[METRICS.index("drawdown")].tolist()
+    return {
+        names[column]: ReportedFigures(
+            volatility_annual=figures.volatility_annual,
+            volatility_annual_ours=_or_none(volatility[column]),
+            drawdown=figures.drawdown,
+            drawdown_ours=_or_none(drawdown[column]),
+        )
+        for column, figures in sorted(reported.items())
+    }
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _status(at: Snapshot) -> PortfolioStatus:
@@ -128,8 +165,7 @@ def _rolling(at: Snapshot) -> list[RollingPerformance]:
     figures = dict(zip(METRICS, block.values[:, :, 0], strict=True))
 
     def value(metric: str, window: int) -> float | None:
-        found = float(figures[metric][window])
-        return None if np.isnan(found) else found
+        return _or_none(float(figures[metric][window]))
 
     return [
         RollingPerformance(

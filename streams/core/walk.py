@@ -5,7 +5,7 @@ in its state.
 """
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -29,27 +29,30 @@ from streams.core.decide import (
     reduce_by_overlay,
 )
 from streams.core.eligibility import Book, Selection, minimum_bars, select, too_few_eligible
-from streams.core.history import DueCorrection, History
+from streams.core.history import DueCorrection, History, history_bars
 from streams.core.identity import Context
 from streams.core.ledger import BarResult, Ledger
 from streams.core.outputs import Output
-from streams.core.records import Snapshot, covariance_record, metrics_message, state_record
+from streams.core.records import (
+    Snapshot,
+    compare_reported,
+    covariance_record,
+    metrics_message,
+    state_record,
+)
 from streams.core.status import Status
 from streams.core.triggers import Moment, due_trigger
 from streams.core.walk_state import put_back, state_of
 from streams.core.windows import EwmaMoments, RollingWindows
+
+if TYPE_CHECKING:
+    from schemas.views import ReportedFigures
 
 NUDGES_MAX: Final = 3
 """A request is issued again at most this often before it is given up."""
 
 COVARIANCE_EVERY_BARS: Final = 20
 """The full matrix is published with each decision and at every bar number that this divides."""
-
-
-def history_bars(policy: PortfolioPolicy) -> int:
-    """Return how many bars a policy needs at hand: its longest window, and room to rebuild it."""
-    estimation = policy.estimation
-    return RollingCovariance.history(max(*estimation.windows, estimation.window_bars))
 
 
 class Walk:
@@ -73,6 +76,7 @@ class Walk:
         self.corrections: list[DueCorrection] = []
         self.pending: Pending | None = None
         self.last: BarResult | None = None
+        self.reported: dict[str, ReportedFigures] = {}  # with the last walked bar
         self.history = History(self.windows.capacity)
 
     # ------------------------------------------------------------------ membership and policy
@@ -145,6 +149,7 @@ class Walk:
         self.history.push(bar.end_ns, self.ledger.over_bar, self.last.return_gross)
         self.windows.push(bar.values)
         self.ewma.push(bar.values)
+        self.reported = compare_reported(bar.reported, self.names, self.windows, policy)
         self.own.push(np.array([self.last.return_net]))
         self._follow_covariance(corrected=adjusted)
         message = metrics_message(policy, bar.end_ns, self.names, self.windows, self.ewma)
@@ -340,6 +345,7 @@ class Walk:
             own=self.own,
             eligible=self._eligible(),
             covariance=self.covariance,
+            reported=self.reported,
         )
         key = self.policy.portfolio_id
         return [

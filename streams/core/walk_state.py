@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from schemas.policy import StrategyEntry
+from schemas.views import ReportedFigures
 from streams.core.covariance import RollingCovariance, parse_covariance
 from streams.core.decide import Pending
 from streams.core.history import DueCorrection, History
@@ -37,6 +38,7 @@ def state_of(walk: "Walk") -> dict[str, Any]:
         if last is None
         else {name: getattr(last, name) for name in BarResult.__slots__},
         "history": walk.history.to_state(),
+        "reported": msgspec.msgpack.encode(walk.reported),
     }
 
 
@@ -58,3 +60,4 @@ def put_back(walk: "Walk", state: dict[str, Any]) -> None:
     if state["last"] is not None:
         walk.last = BarResult(**state["last"])
     walk.history = History.from_state(state["history"])
+    walk.reported = msgspec.msgpack.decode(state["reported"], type=dict[str, ReportedFigures])

@@ -26,7 +26,7 @@ from schemas.events import (
     RiskSignal,
     StrategyRegistration,
 )
-from schemas.journal import ROW_INACTIVE, ROW_PROGRESS, ROW_VALUE, Position
+from schemas.journal import ROW_INACTIVE, ROW_PROGRESS, ROW_VALUE, Position, Reported
 from schemas.policy import PolicyError, check_policy
 from schemas.topics import CONTROL, REGISTRY, REPORTS, RETURNS, RISK
 from schemas.units import parse_instant
@@ -96,9 +96,21 @@ class Returns:
     source_partition: IntArray
     source_offset: IntArray
     arrivals: list[Arrival]
+    reported: dict[int, Reported]
 
     def __len__(self) -> int:
         return len(self.arrivals)
+
+    def reported_in(self, rows: IntArray) -> dict[int, Reported]:
+        """Return what strategies reported in some rows, by their place among these."""
+        if not self.reported:
+            return {}
+        told = ((new, self.reported.get(old)) for new, old in enumerate(rows.tolist()))
+        return {
+            new: Reported(new, figures.volatility_annual, figures.drawdown)
+            for new, figures in told
+            if figures is not None
+        }
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -152,6 +164,7 @@ def _decode_returns(arrivals: list[Arrival], dead: list[DeadLetter]) -> Returns:
     kinds: list[int] = []
     revisions: list[int] = []
     accepted: list[Arrival] = []
+    reported: dict[int, Reported] = {}
     for arrival in arrivals:
         try:
             message = decode_return(_bytes_of(arrival))
@@ -168,6 +181,11 @@ def _decode_returns(arrivals: list[Arrival], dead: list[DeadLetter]) -> Returns:
         values.append(_NAN if value is None else value)
         kinds.append(_KINDS[message.status])
         revisions.append(message.revision)
+        if (message.reported_volatility_annual, message.reported_drawdown) != (None, None):
+            row = len(accepted)
+            reported[row] = Reported(
+                row, message.reported_volatility_annual, message.reported_drawdown
+            )
         accepted.append(arrival)
     return Returns(
         names=tuple(codes),
@@ -179,6 +197,7 @@ def _decode_returns(arrivals: list[Arrival], dead: list[DeadLetter]) -> Returns:
         source_partition=np.array([a.partition for a in accepted], dtype=np.int64),
         source_offset=np.array([a.offset for a in accepted], dtype=np.int64),
         arrivals=accepted,
+        reported=reported,
     )
 
 

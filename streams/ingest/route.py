@@ -291,5 +291,6 @@ def _frame_of(returns: Returns, rows: IntArray) -> Frame:
             revision=returns.revision[rows],
             source_partition=returns.source_partition[rows],
             source_offset=returns.source_offset[rows],
+            reported=returns.reported_in(rows),
         )
     )

@@ -163,6 +163,7 @@ def restored_state(walk: Walk) -> StateRecord | None:
         own=walk.own,
         eligible=eligible,
         covariance=walk.covariance,
+        reported=walk.reported,
     )
     return state_record(at)
 

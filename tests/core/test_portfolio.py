@@ -567,6 +567,31 @@ def test_a_late_report_of_an_older_version_moves_nothing():
     assert book.portfolio.walk.ledger.fills == [fill]
 
 
+# --------------------------------------------------------------------------- reported figures
+
+
+def test_what_a_strategy_reports_of_itself_stands_beside_ours_at_its_bar_alone():
+    book = built()
+    returns = [0.02, -0.01, 0.005]
+    for day, value in enumerate(returns, start=1):
+        stamp_ns = START_NS + (book.day + day) * DAY
+        told = (0.2, -0.05) if day == len(returns) else None
+        rows = [Row("a", stamp_ns, value, reported=told), Row("b", stamp_ns, 0.0)]
+        book.publish([*rows, Row("c", stamp_ns, 0.0)], (3,))
+    *before, last = of_topic(book.outputs, STATE.name)
+    assert {state.reported for state in before} == {None}
+    (figures,) = last.reported.items()
+    assert figures[0] == "a"
+    window = book.portfolio.walk.windows.values(book.portfolio.walk.policy.estimation.window_bars)
+    own = window[:, 0]
+    assert figures[1].volatility_annual == 0.2
+    # another order of summation than the rolling windows'
+    assert figures[1].volatility_annual_ours == pytest.approx(own.std(ddof=1) * 252**0.5, rel=1e-12)
+    wealth = np.concatenate([[1.0], np.cumprod(1.0 + own)])
+    assert figures[1].drawdown == -0.05
+    assert figures[1].drawdown_ours == pytest.approx(wealth[-1] / wealth.max() - 1, rel=1e-12)
+
+
 # --------------------------------------------------------------------------- several portfolios
 
 

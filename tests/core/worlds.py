@@ -13,6 +13,7 @@ from schemas.journal import (
     Position,
     Record,
     Reply,
+    Reported,
 )
 from schemas.optimize import OptimizeRequest, SolveDiagnostics
 from schemas.policy import PortfolioPolicy, load_policy
@@ -37,6 +38,7 @@ class Row:
     value: float = float("nan")
     kind: int = ROW_VALUE
     revision: int = 0
+    reported: tuple[float | None, float | None] | None = None
 
 
 def policy_for(names, **changes) -> PortfolioPolicy:
@@ -71,6 +73,7 @@ def policy_for(names, **changes) -> PortfolioPolicy:
 def ragged(seed: int, names, bars: int) -> dict[str, list[Row]]:
     """Each strategy's own rows in order: late start, holes with marks, early end."""
     rng = np.random.default_rng(seed)
+    words = np.random.default_rng(seed + 1)
     common = rng.normal(0.0, 0.005, bars)
     rows = {}
     for i, name in enumerate(names):
@@ -85,7 +88,8 @@ def ragged(seed: int, names, bars: int) -> dict[str, list[Row]]:
                 own.append(Row(name, stamp_ns, kind=ROW_PROGRESS))
             else:
                 value = float(common[bar] + rng.normal(0.0003, 0.01))
-                own.append(Row(name, stamp_ns, value))
+                told = (float(words.uniform(0.1, 0.2)), None) if words.random() < 0.1 else None
+                own.append(Row(name, stamp_ns, value, reported=told))
         if last < bars:
             own.append(Row(name, START_NS + last * DAY_NS, kind=ROW_INACTIVE))
         rows[name] = own
@@ -122,6 +126,11 @@ def frame(rows: list[Row], first_offset: int) -> Rows:
         revision=np.array([row.revision for row in rows], dtype=np.int64),
         source_partition=np.zeros(len(rows), dtype=np.int64),
         source_offset=np.arange(first_offset, first_offset + len(rows), dtype=np.int64),
+        reported={
+            number: Reported(number, *row.reported)
+            for number, row in enumerate(rows)
+            if row.reported is not None
+        },
     )
 
 
