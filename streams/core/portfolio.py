@@ -27,9 +27,9 @@ from schemas.journal import (
 from schemas.policy import FromReturns, PortfolioPolicy, StrategyEntry
 from streams.core.bars import ALWAYS_NS, BarBuilder, ClosedBar, reported_from, reported_state
 from streams.core.frames import Rows
-from streams.core.history import DueCorrection
+from streams.core.history import DueCorrection, history_bars
 from streams.core.outputs import Output
-from streams.core.walk import Walk, history_bars
+from streams.core.walk import Walk
 
 Addressed = (
     StrategyRegistered | PortfolioRegistered | Control | Risk | Report | Release | Reply | Nudge

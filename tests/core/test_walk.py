@@ -6,8 +6,8 @@ import pytest
 from schemas.topics import DECISIONS, METRICS, STATE
 from streams.core.bars import ClosedBar
 from streams.core.calendar import DAY_NS
-from streams.core.history import DueCorrection
-from streams.core.walk import Walk, history_bars
+from streams.core.history import DueCorrection, history_bars
+from streams.core.walk import Walk
 from tests.core.worlds import of_topic, policy_for
 
 NAMES = ("a", "b")
