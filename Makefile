@@ -23,9 +23,12 @@ demo: setup ## broker, engine and paper executor on real prices (ARGS='--bars 50
 check: setup lint types imports contracts ## the quick loop: all gates, and the tests that take moments
 	@$(BIN)/python -m pytest -q -x -n auto --dist loadfile -m 'not slow and not kafka and not soak'
 
+# Quick tests and slow ones on both cores, then those that need the broker to themselves.
 test: setup lint types imports contracts ## everything but soak: all gates, all tests, with branch coverage
 	@mkdir -p .cache/coverage
-	@APSE_TEST_PROFILE=ci $(BIN)/python -m pytest -m 'not soak' --cov --cov-report=term
+	@APSE_TEST_PROFILE=ci $(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not slow and not kafka and not soak' --cov --cov-report= --cov-fail-under=0
+	@APSE_TEST_PROFILE=ci $(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'slow and not kafka and not soak'
+	@APSE_TEST_PROFILE=ci $(BIN)/python -m pytest -m 'kafka and not soak' --cov --cov-append --cov-report=term --durations=15
 
 sim: setup ## the whole topology under seeded faults, 10 000 seeds (ARGS='--seed N' for one again)
 	@$(BIN)/python -m streams.simulation $(ARGS)

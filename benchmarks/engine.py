@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import orjson
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from schemas.policy import PortfolioPolicy
-from schemas.topics import RETURNS, TOPICS, Topic
+from schemas.topics import RETURNS, SHARDS_DEFAULT, TOPICS, Topic
 from schemas.units import format_instant
 from streams.core.arrays import FloatArray
 from streams.kafka.admin import delete_scope
@@ -64,10 +65,11 @@ class Engine:
         log = self.logs / "0" / "agents-portfolio.log"
         self.until(lambda: b"assigned" in log.read_bytes(), START_S, "the worker")
 
-    def workers_assigned(self) -> int:
-        """Return how many workers have told of an assignment in their common log."""
-        log = self.logs / "0" / "agents-portfolio.log"
-        return len(set(re.findall(rb"shards=\[[0-9, ]+\]", log.read_bytes())))
+    def workers_assigned(self, workers: int) -> bool:
+        """Tell whether the shards were shared among so many workers, by their common log."""
+        log = (self.logs / "0" / "agents-portfolio.log").read_bytes()
+        shares = {tuple(found.split(b",")) for found in re.findall(rb"\[([0-9][0-9, ]*)\]", log)}
+        return sum(len(share) == SHARDS_DEFAULT // workers for share in shares) >= workers
 
     def keep(self) -> None:
         """Start again what has left."""
@@ -126,6 +128,7 @@ def engine_on(broker: Broker, **environment: str) -> Iterator[Engine]:
         yield engine
     finally:
         engine.close()
+    shutil.rmtree(logs)
 
 
 def fill(

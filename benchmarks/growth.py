@@ -78,7 +78,7 @@ def with_workers(broker: Broker, workers: int, bars: int) -> Result:
             returns = returns_of(number, bars, SPREAD_STRATEGIES)
             fill(engine.kafka, names, bar_ends_ns(policy, bars), returns)
         engine.start((PORTFOLIO,) * workers + (OPTIMIZER,))
-        engine.until(lambda: engine.workers_assigned() >= workers, BOUND_S, "the workers")
+        engine.until(lambda: engine.workers_assigned(workers), BOUND_S, "the workers")
         engine.start((INGEST,))
         end_s = engine.until(
             lambda: all(engine.count(topic) >= bars * SPREAD for topic in (METRICS, STATE)),

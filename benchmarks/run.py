@@ -1,8 +1,8 @@
 """Run the benchmarks, print the table, write it to README.md and the figures to results.json.
 
-`make bench` runs everything, in some ten minutes. `make bench ARGS=--quick` takes smaller sizes and
-less than five, and leaves the table in README.md alone; so does `ARGS='--only solve'`, one file,
-where results.json keeps the other figures.
+`make bench` runs everything, in some ten minutes; `make bench ARGS=--quick` takes smaller sizes and
+less than five, and leaves the table in README.md alone. With `ARGS='--only solve'` one file runs,
+and the other figures stay as they are.
 """
 
 import argparse
@@ -82,15 +82,14 @@ def write_results(results: list[Result]) -> None:
 
 
 def write_table(results: list[Result]) -> None:
-    """Put the table and its circumstances into the README."""
+    """Put the rows of these results into the README's table; the other rows stay."""
     text = README.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    known, _, after = rest.partition(END)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     head = f"`make bench` on {time.strftime('%Y-%m-%d', time.gmtime())}: {machine}.\n"
-    README.write_text(
-        f"{before}{BEGIN}\n{head}\n{table_of(results)}\n{END}{after}", encoding="utf-8"
-    )
+    table = table_of(results, known.splitlines())
+    README.write_text(f"{before}{BEGIN}\n{head}\n{table}\n{END}{after}", encoding="utf-8")
 
 
 def main() -> int:
@@ -110,7 +109,7 @@ def main() -> int:
                 results.append(found)
     write_results(results)
     print("\n" + table_of(results))
-    if not options.quick and not options.only and not failed:
+    if not options.quick:
         write_table(results)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)

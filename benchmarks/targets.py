@@ -53,23 +53,30 @@ TARGETS: Final = {
 }
 
 
-def table_of(results: Iterable[Result]) -> str:
-    """Return the table, in Markdown."""
-    lines = [
-        "| name | value | peer | ratio | target | holds | in this run |",
-        "|---|---:|---|---:|---|---|---|",
-    ]
-    for result in results:
-        target = TARGETS.get(result.name)
-        peer = "" if result.peer_value is None else f"{result.peer}: {short(result.peer_value):,}"
-        cells = (
-            f"`{result.name}`",
-            f"{short(result.value):,} {result.unit}",
-            peer,
-            "" if result.ratio is None else f"{result.ratio:,.1f} ×",
-            "" if target is None else target.words(),
-            "" if target is None else "yes" if target.holds(result) else "**no**",
-            result.note,
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+HEAD: Final = (
+    "| name | value | peer | ratio | target | holds | in this run |",
+    "|---|---:|---|---:|---|---|---|",
+)
+
+
+def row_of(result: Result) -> str:
+    """Return the row of a result, in Markdown; it begins with the name."""
+    target = TARGETS.get(result.name)
+    peer = "" if result.peer_value is None else f"{result.peer}: {short(result.peer_value):,}"
+    cells = (
+        f"`{result.name}`",
+        f"{short(result.value):,} {result.unit}",
+        peer,
+        "" if result.ratio is None else f"{result.ratio:,.1f} ×",
+        "" if target is None else target.words(),
+        "" if target is None else "yes" if target.holds(result) else "**no**",
+        result.note,
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def table_of(results: Iterable[Result], known: Iterable[str] = ()) -> str:
+    """Return the table, in Markdown: the rows known before, those of these results anew."""
+    rows = {row.split("|")[1]: row for row in known if row.startswith("| `")}
+    rows |= {row.split("|")[1]: row for row in map(row_of, results)}
+    return "\n".join([*HEAD, *rows.values()])

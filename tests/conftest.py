@@ -15,7 +15,7 @@ pytest_plugins = ["tests.kafka.broker_fixture"]
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=50, **COMMON)
 settings.register_profile(
-    "ci", max_examples=300, derandomize=True, print_blob=True, database=None, **COMMON
+    "ci", max_examples=100, derandomize=True, print_blob=True, database=None, **COMMON
 )
 settings.register_profile("soak", max_examples=20_000, **COMMON)
 settings.load_profile(os.environ.get("APSE_TEST_PROFILE", "dev"))
