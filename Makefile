@@ -15,7 +15,7 @@ help: ## list the commands
 	  do printf '  make %-8s %s\n' "$$name" "$$what"; done
 
 setup: ## make .venv and .cache: Python, locked dependencies, the apse command, broker jars
-	@bash deploy/setup/setup.sh
+	@bash deploy/setup/setup.sh >&2
 
 demo: setup ## broker, engine and paper executor on real prices (ARGS='--bars 500 --exit --json')
 	@$(BIN)/apse demo $(ARGS)

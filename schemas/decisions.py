@@ -4,15 +4,14 @@ The bytes of a decision hold no offset, wall time, duration, worker or host; ``d
 beside them on the topic and is left out of ``decisions.jsonl`` and of every hash.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta
 
 from schemas.optimize import BindingLimit
-from schemas.units import Instant, PortfolioId, StrategyId, Text
+from schemas.units import Instant, Ordinal, PortfolioId, StrategyId, Text, Weight
 
-Version = Annotated[int, Meta(ge=1)]
+Version = Ordinal
 DeclineReason = Literal[
     "too_few_eligible",
     "infeasible",
@@ -121,8 +120,8 @@ class RebalanceCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     expires_at: Instant
     trigger: str
     reason: Text
-    target_weights: dict[StrategyId, float]
-    target_cash: float
+    target_weights: dict[StrategyId, Weight]
+    target_cash: Weight
     previous_weights: dict[StrategyId, float]
     previous_cash: float
     turnover: float

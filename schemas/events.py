@@ -15,6 +15,7 @@ from schemas.units import (
     Family,
     Identifier,
     Instant,
+    Ordinal,
     PortfolioId,
     SimpleReturn,
     StrategyId,
@@ -68,8 +69,8 @@ class PortfolioRegistration(Event, frozen=True, kw_only=True, tag="portfolio", t
     portfolio_id: PortfolioId
     shard: Annotated[int, Meta(ge=0)]
     policy: PortfolioPolicy
-    policy_version: Annotated[int, Meta(ge=1)] = 1
-    epoch: Annotated[int, Meta(ge=1)] = 1
+    policy_version: Ordinal = 1
+    epoch: Ordinal = 1
 
 
 Registration = StrategyRegistration | PortfolioRegistration
@@ -106,11 +107,11 @@ class ExecutionReport(Event, frozen=True, kw_only=True):
     report_id: Identifier
     command_id: Identifier
     portfolio_id: PortfolioId
-    epoch: Annotated[int, Meta(ge=1)]
-    version: Annotated[int, Meta(ge=1)]
+    epoch: Ordinal
+    version: Ordinal
     status: Literal["accepted", "rejected", "partially_filled", "filled", "expired"]
     as_of: Instant
-    filled_weights: dict[StrategyId, float] | None = None
+    filled_weights: dict[StrategyId, Weight] | None = None
     cost: NonNegative | None = None
     reason: Text = ""
     executor: Text = ""

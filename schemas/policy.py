@@ -15,10 +15,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from schemas.units import FAMILIES, Bps, Family, PortfolioId, StrategyId
+from schemas.units import FAMILIES, Bps, Family, PortfolioId, StrategyId, Weight
 
 Bar = Literal["1s", "5s", "10s", "30s", "1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "1mo"]
-PositiveInt = Annotated[int, Meta(ge=1)]
+PositiveInt = Annotated[int, Meta(ge=1, le=1_000_000)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 
@@ -37,8 +37,8 @@ class StrategyEntry(_Section, frozen=True, kw_only=True):
 
     id: StrategyId
     family: Family = "other"
-    weight_min: float | None = None
-    weight_max: float | None = None
+    weight_min: Weight | None = None
+    weight_max: Weight | None = None
     account: str | None = None
 
 
@@ -52,7 +52,7 @@ class Estimation(_Section, frozen=True, kw_only=True):
     """Windows and estimators. ``min_bars`` None means min(window_bars, max(20, N + 2))."""
 
     window_bars: Annotated[int, Meta(ge=2, le=100_000)] = 252
-    min_bars: Annotated[int, Meta(ge=2)] | None = None
+    min_bars: Annotated[int, Meta(ge=2, le=100_000)] | None = None
     stale_bars: PositiveInt = 5
     windows: tuple[Annotated[int, Meta(ge=2, le=100_000)], ...] = (20, 60, 252)
     covariance: Annotated[
@@ -79,8 +79,8 @@ class Constraints(_Section, frozen=True, kw_only=True):
     """Hard limits of every decision."""
 
     long_only: bool = True
-    weight_min: float = 0.0
-    weight_max: float = 1.0
+    weight_min: Weight = 0.0
+    weight_max: Weight = 1.0
     families: dict[Family, FamilyLimit] = {}
     turnover_max: Annotated[float, Meta(gt=0.0)] | None = None
 
@@ -96,7 +96,7 @@ class Cash(_Section, frozen=True, kw_only=True):
 
     min: Share = 0.0
     max: Share = 0.0
-    rate: float = 0.0
+    rate: Annotated[float, Meta(ge=-1.0, le=1.0)] = 0.0
 
 
 class Execution(_Section, frozen=True, kw_only=True):
@@ -119,7 +119,7 @@ class Rebalance(_Section, frozen=True, kw_only=True):
     ] = "never"
     drift: Drift | None = None
     gate: Literal["none"] = "none"
-    cooldown_bars: Annotated[int, Meta(ge=0)] = 0
+    cooldown_bars: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
 
 
 class PortfolioPolicy(_Section, frozen=True, kw_only=True):
@@ -129,7 +129,7 @@ class PortfolioPolicy(_Section, frozen=True, kw_only=True):
     bar: Bar
     periods_per_year: Annotated[float, Meta(gt=0.0)]
     strategies: tuple[StrategyEntry, ...] | FromReturns
-    initial_weights: dict[StrategyId, float] = {}
+    initial_weights: dict[StrategyId, Weight] = {}
     estimation: Estimation = Estimation()
     objective: Objective = Objective()
     constraints: Constraints = Constraints()

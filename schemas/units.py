@@ -46,7 +46,13 @@ TsNs = Annotated[int, Meta(description="nanoseconds since 1970-01-01T00:00:00Z")
 SimpleReturn = Annotated[
     float, Meta(ge=-1.0, description="simple return of the bar, net of the strategy's own costs")
 ]
-Weight = Annotated[float, Meta(description="share of the portfolio's NAV")]
+INTEGER_MAX: Final = 2**53 - 1
+"""Largest integer that every reader of JSON has exactly."""
+
+Weight = Annotated[
+    float, Meta(ge=-100.0, le=100.0, description="share of the portfolio's NAV, 100 at the most")
+]
+Ordinal = Annotated[int, Meta(ge=1, le=INTEGER_MAX, description="counts from 1, and rises")]
 Bps = Annotated[float, Meta(ge=0.0, description="basis points, 1e-4")]
 TEXT_LENGTH_MAX: Final = 2000
 Text = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX)]

@@ -17,7 +17,7 @@ The rows of a table, in the order in which they are sent (:func:`to_messages`):
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -57,6 +57,13 @@ class ReturnsTable:
     stamps_ns: IntArray
     names: tuple[str, ...]
     values: FloatArray
+
+    def with_absent(self, names: Iterable[str]) -> "ReturnsTable":
+        """Return the table with an empty column for each of ``names`` that it does not have."""
+        every = tuple(sorted({*self.names, *names}))
+        values = np.full((len(self.stamps_ns), len(every)), np.nan)
+        values[:, [every.index(name) for name in self.names]] = self.values
+        return ReturnsTable(stamps_ns=self.stamps_ns, names=every, values=values)
 
 
 class FileRow(NamedTuple):

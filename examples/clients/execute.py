@@ -7,7 +7,7 @@ import threading
 from streams.execution import RebalanceConsumer
 
 BROKER = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
-SCOPE = os.environ.get("APSE_SCOPE", "")
+SCOPE = os.environ.get("APSE_KAFKA__SCOPE", "")
 
 stop = threading.Event()
 for number in (signal.SIGINT, signal.SIGTERM):

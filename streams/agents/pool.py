@@ -6,6 +6,7 @@ Imported by the pool's processes, so that nothing of Kafka is loaded there.
 import asyncio
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -44,7 +45,8 @@ def solve_bytes(data: bytes) -> bytes:
 
 
 def prepare_process() -> None:
-    """Make a pool process ready: one BLAS thread, and an end when its parent ends."""
+    """Make a pool process ready: one BLAS thread; it ends with its parent, not by Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -25,7 +25,7 @@ def explain(
         str,
         typer.Argument(
             metavar="ID",
-            help="Id of a decision or its command, or its beginning; `last`: newest accepted.",
+            help="Id of a decision or its command, or its beginning; `last`: the newest.",
         ),
     ] = "last",
     file: Annotated[
@@ -66,8 +66,7 @@ def _decision(line: bytes, where: str) -> Decision:
 def _find(decisions: list[Decision], wanted: str, portfolio: str | None) -> Decision:
     ours = [d for d in decisions if portfolio in {None, d.portfolio_id}]
     if wanted == "last" and ours:
-        accepted = [d for d in ours if d.outcome == "accepted"]
-        return max(accepted or ours, key=lambda d: (d.bar_end, d.version))
+        return max(ours, key=lambda d: (d.bar_end, d.version))
     found = [
         d for d in ours if d.decision_id.startswith(wanted) or command_id_of(d).startswith(wanted)
     ]

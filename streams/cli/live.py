@@ -70,6 +70,7 @@ def up(
     logs: Annotated[
         Path | None, typer.Option(help="Folder for the processes' logs.", file_okay=False)
     ] = None,
+    paper: Annotated[bool, typer.Option(help="Run the paper executor beside the engine.")] = True,
 ) -> None:
     """Run ingest, worker, optimizer and paper executor until interrupted."""
     policies = [read_policy(path) for path in portfolio or []]
@@ -87,7 +88,8 @@ def up(
         environment = {"APSE_KAFKA__BOOTSTRAP": kafka.bootstrap, "APSE_KAFKA__SCOPE": kafka.scope}
         remember_run(kafka.bootstrap, kafka.scope)
         try:
-            commands = (*ENGINE, executor(kafka.bootstrap, kafka.scope))
+            fills = (executor(kafka.bootstrap, kafka.scope),) if paper else ()
+            commands = (*ENGINE, *fills)
             with Supervisor(commands, environment, logs=logs) as engine:
                 note("engine running; Ctrl-C stops it")
                 while not stop.wait(CHECK_INTERVAL_S):

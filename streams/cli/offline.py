@@ -34,7 +34,7 @@ from streams.operate.console import (
 )
 from streams.operate.portfolio_file import TEMPLATE, parse_policy, read_policy
 from streams.runtime.files import ReplayFiles
-from streams.runtime.replay import ReplaySummary, replay, with_members
+from streams.runtime.replay import ReplaySummary, members_of, replay, with_members
 from streams.runtime.whatif import optimize_once
 
 ReturnsFile = Annotated[
@@ -100,6 +100,7 @@ def optimize(returns: ReturnsFile, portfolio: PolicyFile, as_json: Json = False)
     """Solve the portfolio once, with all rows as the window; exit 3 where no weights fit."""
     history = read_returns(returns)
     policy = with_members(read_policy(portfolio), history.names)
+    history = history.with_absent(members_of(policy))
     begun_s = time.perf_counter()
     figures = optimize_once(policy, to_rows(history, policy.bar))
     if "solver" in figures:
@@ -134,6 +135,7 @@ def replay_command(
     """
     history = read_returns(returns)
     policy = with_members(read_policy(portfolio), history.names)
+    history = history.with_absent(members_of(policy))
     with ReplayFiles(folder, metrics=metrics) as files:
         if kafka:
             from streams.operate.replay import replay_over_kafka  # noqa: PLC0415  # the broker's clients load only when used

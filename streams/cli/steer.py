@@ -1,5 +1,6 @@
 """Commands that steer a running portfolio: registrations, control requests, risk signals."""
 
+import difflib
 import secrets
 from typing import Annotated, Literal
 
@@ -10,7 +11,9 @@ from schemas.events import ControlRequest, RiskSignal, StrategyRegistration
 from schemas.units import FAMILIES
 from streams.operate.console import EXIT_INPUT, answer, fail
 from streams.operate.current import reachable_kafka
+from streams.operate.members import read_registry
 from streams.operate.send import Sender
+from streams.settings import KafkaSettings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PortfolioId = Annotated[str, typer.Option("--portfolio", help="Id of the portfolio.")]
@@ -74,7 +77,7 @@ def resume(portfolio: PortfolioId, reason: Reason = "", as_json: Json = False) -
     """Clear halt, reduce and pause."""
     request = _control_request(portfolio, "resume", reason)
     signal = _risk_signal(portfolio, "resume", reason)
-    with Sender(reachable_kafka()) as sender:
+    with Sender(_kafka_of(portfolio)) as sender:
         sender.control(request)
         sender.risk(signal)
     words = f"resume sent to {portfolio}: request {request.request_id}, signal {signal.signal_id}"
@@ -105,7 +108,7 @@ def _control(
     portfolio: str, action: Literal["rebalance", "pause"], reason: str, *, as_json: bool
 ) -> None:
     request = _control_request(portfolio, action, reason)
-    with Sender(reachable_kafka()) as sender:
+    with Sender(_kafka_of(portfolio)) as sender:
         sender.control(request)
     words = f"{action} requested for {portfolio}: request {request.request_id}"
     answer(msgspec.to_builtins(request), words, as_json=as_json)
@@ -120,10 +123,21 @@ def _risk(
     multiplier: float | None = None,
 ) -> None:
     signal = _risk_signal(portfolio, action, reason, multiplier)
-    with Sender(reachable_kafka()) as sender:
+    with Sender(_kafka_of(portfolio)) as sender:
         sender.risk(signal)
     words = f"{action} sent to {portfolio}: signal {signal.signal_id}"
     answer(msgspec.to_builtins(signal), words, as_json=as_json)
+
+
+def _kafka_of(portfolio: str) -> KafkaSettings:
+    """Return where a portfolio lives; an order for one that does not exist is no success."""
+    kafka = reachable_kafka()
+    known = read_registry(kafka).portfolios
+    if portfolio not in known:
+        near = difflib.get_close_matches(portfolio, known, n=1, cutoff=0.0)
+        hint = f"; did you mean {near[0]!r}?" if near else "; none is registered"
+        fail(f"portfolio {portfolio!r} is not registered{hint}", EXIT_INPUT)
+    return kafka
 
 
 def _control_request(

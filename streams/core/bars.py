@@ -127,13 +127,14 @@ class BarBuilder:
         self._open: list[int] = []
         self._remembered: list[int] = []
         self._shares: dict[int, _Share] = {}
+        self._ready: list[ClosedBar] = []  # closed since the last call of close()
 
     # ------------------------------------------------------------------ rows in
 
     def absorb(self, rows: Rows, columns: IntArray) -> list[Correction]:
         """Take rows in, in their order.
 
-        ``columns`` (R,) are their strategies. Nothing closes here.
+        ``columns`` (R,) are their strategies. Bars that close are handed out by :meth:`close`.
         """
         if not len(rows):
             return []
@@ -146,6 +147,8 @@ class BarBuilder:
             correction = self._absorb_row(rows, row, int(columns[row]))
             if correction is not None:
                 corrections.append(correction)
+            # a late row finds what is closed by then, wherever a frame happens to end
+            self._ready += self._settle()
         return corrections
 
     def release(self, column: int, through_ns: int) -> None:
@@ -264,6 +267,10 @@ class BarBuilder:
 
     def close(self) -> list[ClosedBar]:
         """Return the bars whose shares are all final, oldest first, and remember them."""
+        closed, self._ready = [*self._ready, *self._settle()], []
+        return closed
+
+    def _settle(self) -> list[ClosedBar]:
         if not self._open:
             return []
         through_ns = int(self.final_ns.min())

@@ -4,6 +4,7 @@ Nothing here knows of queues, bars or brokers.
 """
 
 import hashlib
+import math
 from typing import Final
 
 import msgspec
@@ -105,6 +106,9 @@ def decide(pending: Pending, reply: OptimizeReply, policy: PortfolioPolicy) -> D
     if reply.status != "solved":
         reason = "infeasible" if reply.status == "infeasible" else "solver_failed"
         return given_up(pending, reason, policy, reply)
+    complaint = _unusable(reply)
+    if complaint:
+        return given_up(pending, "verification_failed", policy, detail=complaint)
     problem = problem_of(pending.request)
     raw = np.frombuffer(reply.weights, dtype="<f8")
     complaints = verify(problem, raw, reply.cash)
@@ -139,6 +143,16 @@ def decide(pending: Pending, reply: OptimizeReply, policy: PortfolioPolicy) -> D
         "rounded": cash,
     }
     return _accepted(pending, reply, policy, problem, stages, cashes)
+
+
+def _unusable(reply: OptimizeReply) -> str:
+    """Say why a reply's bytes or figures cannot be read or published; empty where they can."""
+    if len(reply.weights) % 8:
+        return f"weights of {len(reply.weights)} bytes, expected whole float64 numbers"
+    figures = (reply.objective_value, *(limit.price for limit in reply.binding))
+    if not all(math.isfinite(figure) for figure in figures):
+        return "the objective or a price is not finite"
+    return ""
 
 
 def verify_overlay(

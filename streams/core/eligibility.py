@@ -103,7 +103,9 @@ def bounds_of(entry: StrategyEntry, policy: PortfolioPolicy) -> tuple[float, flo
     limits = policy.constraints
     low = limits.weight_min if entry.weight_min is None else entry.weight_min
     high = limits.weight_max if entry.weight_max is None else entry.weight_max
-    return low, high
+    if limits.long_only:
+        low, high = max(low, 0.0), max(high, 0.0)
+    return min(low, high), high  # a registration of its own may contradict the portfolio's limits
 
 
 def limits_of(

@@ -28,6 +28,16 @@ class DueCorrection(NamedTuple):
     new: float
 
 
+def coalesced(corrections: list[DueCorrection]) -> list[DueCorrection]:
+    """Return one correction a strategy and bar, from its first old value to its last new one."""
+    last: dict[tuple[str, int], DueCorrection] = {}
+    for correction in corrections:
+        key = (correction.name, correction.end_ns)
+        first = last.get(key, correction)
+        last[key] = correction._replace(old=first.old)
+    return list(last.values())
+
+
 class History:
     """Ends, weights (N,) and gross returns of the last bars.
 

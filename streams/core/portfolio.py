@@ -53,6 +53,7 @@ class Portfolio:
         self.queue: deque[ClosedBar | Queued] = deque()
         self.seen: dict[str, int] = {}  # "topic/partition" -> first source offset not yet seen
         self.columns: dict[str, int] = {}
+        self.joined: set[str] = set()  # members by a registration of their own
         self.reports: list[str] = []  # ids of the last reports, oldest first
         self._is_new(source, "portfolio")
         self._join(_entries(policy))
@@ -98,6 +99,7 @@ class Portfolio:
         if not self._is_new(record.source, _entity(record)) or self._is_repeated(record):
             return []
         if _is_urgent(record):
+            self._forget_resumes(record)
             return [*self._act(record), *self._drain()]
         return self._enqueue(record)
 
@@ -109,11 +111,19 @@ class Portfolio:
                 return self._close()
             self._register(record.registration)
         elif isinstance(record, PortfolioRegistered):
+            if record.registration.shard != self.walk.shard:
+                self.walk.status.halted = True  # another shard speaks for it from now on
+                return [*self.walk.void("voided: moved"), *self._drain()]
             if not self._is_newer(record.registration):
                 return []
             self._change_members(record.registration.policy)
         self.queue.append(record)
         return [*self._close(), *self._drain()]
+
+    def _forget_resumes(self, record: Queued) -> None:
+        """Drop queued resumes that an urgent order, which acts before them, comes after."""
+        kept = [item for item in self.queue if not _is_resume(item, type(record))]
+        self.queue = deque(kept)
 
     def _unseen(self, rows: Rows) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return which rows (R,) are past what was seen of their source partition.
@@ -164,6 +174,7 @@ class Portfolio:
         column = self.columns.get(registration.strategy_id)
         if column is not None and self.builder.ended_ns[column] != ALWAYS_NS:
             self.builder.revive(column)
+        self.joined.add(registration.strategy_id)
         self._join({registration.strategy_id: _entry(registration)})
 
     def _leave(self, name: str) -> None:
@@ -172,6 +183,7 @@ class Portfolio:
         if column is not None and name not in _entries(self.walk.policy):
             self.builder.end(column, self.builder.closed_ns)
             self.members.pop(name, None)
+            self.joined.discard(name)
 
     def _is_newer(self, registration: PortfolioRegistration) -> bool:
         """Tell whether a policy follows on those we know; the bar of a portfolio never changes."""
@@ -186,7 +198,7 @@ class Portfolio:
         for name in set(entries) & (set(self.columns) - set(self.members)):
             self.builder.revive(self.columns[name])
         if not isinstance(policy.strategies, FromReturns):
-            for name in set(self.members) - set(entries):
+            for name in set(self.members) - set(entries) - self.joined:
                 self.builder.end(self.columns[name], self.builder.closed_ns)
                 del self.members[name]
         self._join(entries)
@@ -233,10 +245,10 @@ class Portfolio:
             case Control(request=request):
                 if request.action == "pause":
                     walk.status.paused = True
-                    return walk.void("voided: paused")
+                    return walk.void("voided: paused") or walk.announce()
                 if request.action == "resume":
                     walk.status.paused = False
-                    return []
+                    return walk.announce()
                 return walk.evaluate(
                     Trigger(kind="manual", reference=request.request_id, reason=request.reason)
                 )
@@ -251,7 +263,9 @@ class Portfolio:
     def _report(self, report: ExecutionReport) -> None:
         """Note an acknowledgement; a reported ledger follows the newest version."""
         status = self.walk.status
-        if report.status not in FILLS or report.version < status.acknowledged_version:
+        known = report.epoch == self.walk.epoch and report.version <= status.version
+        stale = report.version < status.acknowledged_version
+        if report.status not in FILLS or stale or not known:
             return
         status.acknowledged_version = report.version
         if self.walk.policy.ledger == "reported" and report.filled_weights is not None:
@@ -261,11 +275,11 @@ class Portfolio:
         walk, signal = self.walk, record.signal
         if signal.action == "halt":
             walk.status.halted = True
-            return walk.void("voided: halted")
+            return walk.void("voided: halted") or walk.announce()
         if signal.action == "resume":
             walk.status.halted = False
             walk.status.multiplier = 1.0
-            return []
+            return walk.announce()
         voided = walk.void("voided: reduced")
         return [
             *voided,
@@ -284,6 +298,7 @@ class Portfolio:
             "members": msgspec.msgpack.encode(list(self.members.values())),
             "seen": dict(self.seen),
             "reports": list(self.reports),
+            "joined": sorted(self.joined),
             "builder": self.builder.to_state(),
             "walk": self.walk.to_state(),
             "queue": [_queued_state(item) for item in self.queue],
@@ -298,6 +313,7 @@ class Portfolio:
         portfolio.members = {entry.id: entry for entry in members}
         portfolio.seen = dict(state["seen"])
         portfolio.reports = list(state["reports"])
+        portfolio.joined = set(state["joined"])
         portfolio.builder = BarBuilder.from_state(portfolio.walk.policy.bar, state["builder"])
         portfolio.columns = {name: column for column, name in enumerate(portfolio.builder.names)}
         portfolio.queue = deque(_queued_item(item) for item in state["queue"])
@@ -324,6 +340,12 @@ def _entity(record: Queued) -> str:
     if isinstance(record, StrategyRegistered):
         return f"strategy/{record.registration.strategy_id}"
     return "portfolio" if isinstance(record, PortfolioRegistered) else ""
+
+
+def _is_resume(item: ClosedBar | Queued, kind: type) -> bool:
+    if isinstance(item, Risk):
+        return kind is Risk and item.signal.action == "resume"
+    return isinstance(item, Control) and kind is Control and item.request.action == "resume"
 
 
 def _is_urgent(record: Queued) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from schemas.policy import PortfolioPolicy
 from streams.core.arrays import BoolArray
 from streams.core.bars import NEVER_NS
 
@@ -33,6 +34,15 @@ class Status:
     multiplier: float = 1.0
     applied_multiplier: float = 1.0
     ended: BoolArray = field(default_factory=_nobody)
+
+    def builds(self, policy: PortfolioPolicy) -> bool:
+        """Tell whether a decision builds from cash, or moves into or out of a risk overlay."""
+        if min(self.multiplier, self.applied_multiplier) < 1.0:
+            return True
+        begun = self.accepted_bar_number is not None
+        if policy.ledger == "reported":
+            begun = self.acknowledged_version > 0
+        return not begun and not policy.initial_weights
 
     def to_state(self) -> dict[str, Any]:
         """Return everything as plain values and arrays."""

@@ -29,7 +29,7 @@ from streams.core.decide import (
     reduce_by_overlay,
 )
 from streams.core.eligibility import Book, Selection, minimum_bars, select, too_few_eligible
-from streams.core.history import DueCorrection, History, history_bars
+from streams.core.history import DueCorrection, History, coalesced, history_bars
 from streams.core.identity import Context
 from streams.core.ledger import BarResult, Ledger
 from streams.core.outputs import Output
@@ -170,11 +170,8 @@ class Walk:
         )
 
     def _apply_corrections(self, end_ns: int) -> float:
-        """Correct the windows from this bar on.
-
-        Return the simple return that the NAV is adjusted by.
-        """
-        due = [c for c in self.corrections if c.after_ns < end_ns]
+        """Correct the windows from this bar on; return what the NAV is adjusted by."""
+        due = coalesced([c for c in self.corrections if c.after_ns < end_ns])
         self.corrections = [c for c in self.corrections if c.after_ns >= end_ns]
         kept = 1.0
         for correction in due:
@@ -272,7 +269,7 @@ class Walk:
     def _next_context(self, trigger: Trigger) -> Context:
         status = self.status
         status.version += 1
-        first = status.accepted_bar_number is None and not self.policy.initial_weights
+        bounded = self.policy.constraints.turnover_max is not None
         return Context(
             portfolio_id=self.policy.portfolio_id,
             shard=self.shard,
@@ -281,9 +278,7 @@ class Walk:
             policy_version=self.policy_version,
             bar_end_ns=status.end_ns,
             trigger=trigger,
-            exempt=("turnover_max",)
-            if first and self.policy.constraints.turnover_max is not None
-            else (),
+            exempt=("turnover_max",) if bounded and status.builds(self.policy) else (),
             multiplier=status.multiplier,
         )
 
@@ -329,6 +324,10 @@ class Walk:
             held=held,
             held_cash=held_cash,
         )
+
+    def announce(self) -> list[Output]:
+        """Publish the state again: what a person or the risk function changed shows at once."""
+        return self._finish(full=False)[-1:]
 
     def _finish(self, *, full: bool) -> list[Output]:
         """Publish the bar's covariance and state, now that its decision is known."""

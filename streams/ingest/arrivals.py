@@ -32,6 +32,7 @@ from schemas.topics import CONTROL, REGISTRY, REPORTS, RETURNS, RISK
 from schemas.units import parse_instant
 from streams.core.arrays import FloatArray, IntArray
 from streams.core.calendar import check_schedule
+from streams.core.covariance import parse_covariance
 from streams.core.errors import ConfigError
 
 STAMP_LIMIT_NS: Final = 2**62
@@ -147,9 +148,18 @@ def decode(arrivals: Iterable[Arrival]) -> Batch:
     return batch
 
 
+def _decode_risk(data: bytes) -> RiskSignal:
+    """Decode a risk signal; a reduction says to what."""
+    signal = decode_risk(data)
+    if signal.action == "reduce" and signal.multiplier is None:
+        detail = 'a signal "reduce" needs "multiplier", the share of the weights to keep, 0 to 1'
+        raise RefusedInputError(INVALID, detail)
+    return signal
+
+
 _REQUESTS: Final[dict[str, Callable[[bytes], Request]]] = {
     CONTROL.name: decode_control,
-    RISK.name: decode_risk,
+    RISK.name: _decode_risk,
     REPORTS.name: decode_report,
 }
 
@@ -226,13 +236,23 @@ def _decode_registered(arrival: Arrival) -> Registered:
         try:
             check_policy(registration.policy)
             check_schedule(registration.policy.rebalance.schedule)
+            parse_covariance(registration.policy.estimation.covariance)
         except (PolicyError, ConfigError) as error:
             raise RefusedInputError(INVALID, f"policy: {error}") from error
+    else:
+        _check_bounds(registration)
     expected = registry_key(registration)
     if key != expected:
         detail = f"key {key!r}, expected {expected!r} for this record"
         raise RefusedInputError(BAD_KEY, detail)
     return registration
+
+
+def _check_bounds(registration: StrategyRegistration) -> None:
+    low, high = registration.weight_min, registration.weight_max
+    if low is not None and high is not None and low > high:
+        detail = f"weight_min {low} is above weight_max {high}"
+        raise RefusedInputError(INVALID, detail)
 
 
 def registry_key(event: Registered) -> str:

@@ -7,7 +7,7 @@ import msgspec
 
 from schemas.decisions import Decision, RebalanceCommand
 from schemas.events import PortfolioRegistration
-from schemas.policy import FromReturns, PortfolioPolicy, StrategyEntry
+from schemas.policy import FromReturns, PortfolioPolicy, StrategyEntry, check_policy
 from schemas.views import StateRecord
 from streams.core.errors import DataError
 from streams.core.frames import Rows
@@ -34,11 +34,15 @@ def with_members(policy: PortfolioPolicy, names: Iterable[str]) -> PortfolioPoli
     ------
     DataError
         When the returns hold none of the portfolio's strategies.
+    PolicyError
+        When ``initial_weights`` name a strategy that the returns do not hold.
     """
     found = tuple(sorted(names))
     if isinstance(policy.strategies, FromReturns):
         entries = tuple(StrategyEntry(id=name) for name in found)
-        return msgspec.structs.replace(policy, strategies=entries)
+        spelled = msgspec.structs.replace(policy, strategies=entries)
+        check_policy(spelled)
+        return spelled
     listed = {entry.id for entry in policy.strategies}
     if not listed & set(found):
         message = (
@@ -46,6 +50,12 @@ def with_members(policy: PortfolioPolicy, names: Iterable[str]) -> PortfolioPoli
         )
         raise DataError(message)
     return policy
+
+
+def members_of(policy: PortfolioPolicy) -> tuple[str, ...]:
+    """Return the ids that a policy spells out; one the returns do not hold is inactive in them."""
+    assert not isinstance(policy.strategies, FromReturns), "members are spelled out before"
+    return tuple(entry.id for entry in policy.strategies)
 
 
 def replay(policy: PortfolioPolicy, rows: Iterable[Rows], files: ReplayFiles) -> ReplaySummary:

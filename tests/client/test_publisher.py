@@ -170,7 +170,7 @@ def test_missing_registry_is_named(broker, scope):
 
 
 def run_example(name, place):
-    environment = os.environ | {"KAFKA_BOOTSTRAP_SERVERS": place[0], "APSE_SCOPE": place[1]}
+    environment = os.environ | {"KAFKA_BOOTSTRAP_SERVERS": place[0], "APSE_KAFKA__SCOPE": place[1]}
     return subprocess.Popen(
         [sys.executable, EXAMPLES / name],
         env=environment,
