@@ -66,7 +66,7 @@ class Judge:
         self.decisions: dict[Version, bytes] = {}
         self.commands: dict[Version, bytes] = {}
         self.answers: dict[str, str] = {}  # command id -> id of its final report
-        self._views: dict[tuple[str, str, str, int], int] = {}
+        self._views: dict[tuple[object, ...], int] = {}
         self._applied: dict[str, tuple[int, int, str]] = {}
         self.published: dict[Source, tuple[Fate, bytes]] = {}
 

@@ -141,6 +141,28 @@ def test_delay_of_a_bar_fills_one_bar_later(apse, returns_file, tmp_path):
     assert ends.index(built) == ends.index(first["bar_end"]) + 2
 
 
+def test_a_listed_strategy_that_the_file_does_not_hold_is_inactive_in_it(
+    apse, returns_file, tmp_path
+):
+    listed = ", ".join(f"{{id: {name}}}" for name in (*NAMES, "absent"))
+    with_it = write_policy(tmp_path / "absent.yaml", strategies=f"[{listed}]")
+    base = ["--returns", returns_file, "--portfolio", with_it, "--json"]
+    replayed = apse("replay", *base, "--out", tmp_path / "absent")
+    assert (replayed.code, replayed.json["bars"]) == (0, BARS)
+    weights = pd.read_csv(tmp_path / "absent" / "weights.csv")
+    assert (weights[weights.strategy_id == "absent"].target_weight == 0).all()
+    assert apse("optimize", *base).json["excluded"]["absent"] == "ended"
+
+
+def test_initial_weights_of_a_strategy_that_is_not_there_are_refused(apse, returns_file, tmp_path):
+    policy = write_policy(tmp_path / "typo.yaml", initial_weights="{trend-c: 0.5}")
+    base = ["--returns", returns_file, "--portfolio", policy]
+    answer = apse("replay", *base, "--out", tmp_path / "typo")
+    assert answer.code == 2
+    assert "trend-c" in answer.err
+    assert "rev-c" in answer.err or "trend-b" in answer.err
+
+
 def test_files_alone_explain_a_decision(apse, replayed):
     out, _ = replayed
     file = out / "decisions.jsonl"

@@ -567,6 +567,59 @@ def test_a_late_report_of_an_older_version_moves_nothing():
     assert book.portfolio.walk.ledger.fills == [fill]
 
 
+# --------------------------------------------------------------------------- orders in their order
+
+
+def test_a_halt_is_not_undone_by_a_resume_that_queued_before_it():
+    book = waiting()
+    book.risk("resume")
+    book.risk("halt")
+    assert book.portfolio.walk.status.halted
+    assert of_topic(book.outputs, STATE.name)[-1].status == "halted"
+
+
+def test_a_pause_is_not_undone_by_a_resume_that_queued_before_it():
+    book = waiting()
+    book.control("resume")
+    book.control("pause")
+    assert book.portfolio.walk.status.paused
+
+
+def test_what_an_order_changed_shows_in_the_state_at_once():
+    book = built()
+    shown = []
+    for order in ("halt", "resume"):
+        book.risk(order)
+        shown.append(of_topic(book.outputs, STATE.name)[-1].status)
+    assert shown == ["halted", "live"]
+
+
+def test_a_portfolio_that_moved_to_another_shard_is_silent_on_this_one():
+    book = built()
+    registration = PortfolioRegistration(
+        portfolio_id="p", shard=1, policy=quiet(), policy_version=2, epoch=2
+    )
+    book.append(PortfolioRegistered(source=book.at("reg"), registration=registration))
+    commands = len(book.commands)
+    book.control("rebalance")
+    assert len(book.commands) == commands
+    assert book.decisions[-1].reason == "halted"
+
+
+def test_a_policy_leaves_alone_who_joined_by_a_registration_of_their_own():
+    book = built()
+    book.strategy("d")
+    book.policy(quiet(), version=2)
+    assert set(book.portfolio.members) == {*NAMES, "d"}
+
+
+def test_a_report_of_another_epoch_or_of_no_decision_moves_nothing():
+    book = built(ledger="reported")
+    book.report(10**6, {"a": 1.0})
+    assert book.portfolio.walk.ledger.fills == []
+    assert book.portfolio.walk.status.acknowledged_version == 0
+
+
 # --------------------------------------------------------------------------- reported figures
 
 
