@@ -37,7 +37,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: Text = ""
 
 
-class Estimates(msgspec.Struct, frozen=True, kw_only=True):
+class Estimates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the optimizer was told, in the order of ``Decision.strategies``; annual units."""
 
     covariance: str
@@ -48,7 +48,7 @@ class Estimates(msgspec.Struct, frozen=True, kw_only=True):
     average_correlation: float | None
 
 
-class Stages(msgspec.Struct, frozen=True, kw_only=True):
+class Stages(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Weights at each stage, in the order of ``Decision.strategies``; ``cash`` by stage."""
 
     held: tuple[float, ...]
@@ -59,7 +59,7 @@ class Stages(msgspec.Struct, frozen=True, kw_only=True):
     cash: dict[str, float]
 
 
-class ExAnte(msgspec.Struct, frozen=True, kw_only=True):
+class ExAnte(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Annual figures of a weight vector under the estimates; no ``sharpe`` at volatility 0."""
 
     return_annual: float
@@ -67,14 +67,14 @@ class ExAnte(msgspec.Struct, frozen=True, kw_only=True):
     sharpe: float | None
 
 
-class ObjectiveTerm(msgspec.Struct, frozen=True, kw_only=True):
+class ObjectiveTerm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One named term of the objective, at the chosen weights, in annual units."""
 
     name: str
     value: float
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One evaluation of the mix, accepted or declined, with everything needed to explain it."""
 
     decision_id: str

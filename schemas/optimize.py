@@ -20,7 +20,7 @@ class GroupBound(msgspec.Struct, frozen=True, array_like=True):
     maximum: float
 
 
-class OptimizeRequest(msgspec.Struct, frozen=True, kw_only=True):
+class OptimizeRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything a solve needs, and where its answer goes."""
 
     request_id: str
@@ -56,7 +56,7 @@ class BindingLimit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     strategy: str | None = None
 
 
-class SolveDiagnostics(msgspec.Struct, frozen=True, kw_only=True):
+class SolveDiagnostics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Facts of one solve that never enter ids, hashes or ``decisions.jsonl``."""
 
     solve_seconds: float
@@ -64,7 +64,7 @@ class SolveDiagnostics(msgspec.Struct, frozen=True, kw_only=True):
     iterations: int
 
 
-class OptimizeReply(msgspec.Struct, frozen=True, kw_only=True):
+class OptimizeReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Weights where solved, the limits in conflict where infeasible, a reason where failed."""
 
     request_id: str

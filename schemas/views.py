@@ -12,7 +12,7 @@ from schemas.units import Instant, PortfolioId, StrategyId
 PortfolioStatus = Literal["warming_up", "live", "paused", "halted", "reduced"]
 
 
-class WindowMetrics(msgspec.Struct, frozen=True, kw_only=True):
+class WindowMetrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All metrics of one window; lists run over ``MetricsRecord.strategies``.
 
     ``window`` is a number of bars, or ``ewma:LAMBDA``. Where a value is null, ``undefined`` says
@@ -25,7 +25,7 @@ class WindowMetrics(msgspec.Struct, frozen=True, kw_only=True):
     undefined: dict[str, dict[StrategyId, str]]
 
 
-class MetricsRecord(msgspec.Struct, frozen=True, kw_only=True):
+class MetricsRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Rolling metrics of all strategies of one portfolio at one bar."""
 
     portfolio_id: PortfolioId
@@ -52,7 +52,7 @@ class CovarianceRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     matrix_annual: list[list[float]] | None = None
 
 
-class RollingPerformance(msgspec.Struct, frozen=True, kw_only=True):
+class RollingPerformance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The portfolio's own rolling figures over one window of net returns; null where undefined."""
 
     window: str
@@ -63,7 +63,7 @@ class RollingPerformance(msgspec.Struct, frozen=True, kw_only=True):
     max_drawdown: float | None
 
 
-class ReportedFigures(msgspec.Struct, frozen=True, kw_only=True):
+class ReportedFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a strategy reported of itself with this bar, beside ours over ``window_bars``.
 
     Null where it reported nothing, or where ours is undefined.
