@@ -206,8 +206,12 @@ ORDERED = st.lists(st.integers(0, 2**6 - 1), min_size=1, max_size=6).map(
 
 
 def one_by_one(builder, table, columns):
-    found = [builder._absorb_row(table, row, int(columns[row])) for row in range(len(table))]
-    return [correction for correction in found if correction is not None]
+    found = []
+    for row in range(len(table)):
+        correction = builder._absorb_row(table, row, int(columns[row]))
+        found += [] if correction is None else [correction]
+        builder._ready += builder._settle()
+    return found
 
 
 @given(st.lists(ROWS | ORDERED, min_size=1, max_size=4))
