@@ -113,8 +113,14 @@ class Judge:
 
     def _see_view(self, topic: str, value: bytes) -> None:
         view = msgspec.json.decode(value)
-        # a bar's state is told again when a person or the risk function changes what it says
-        told = (view.get("version", 0), view.get("status"), view.get("acknowledged_version", 0))
+        # a bar's state is told again when an order, or who takes part, changes what it says
+        told = (
+            view.get("version", 0),
+            view.get("status"),
+            view.get("acknowledged_version", 0),
+            len(view["strategies"]),
+            len(view.get("eligible", ())),
+        )
         at = (topic, view["portfolio_id"], view["bar_end"], told)
         content = hash(value)
         if self._views.setdefault(at, content) != content:
