@@ -42,16 +42,20 @@ class Rows:
             revision=self.revision[chosen],
             source_partition=self.source_partition[chosen],
             source_offset=self.source_offset[chosen],
-            reported=self._reported_of(chosen) if self.reported else {},
+            reported=reported_in(self.reported, chosen),
         )
 
-    def _reported_of(self, chosen: IntArray) -> dict[int, Reported]:
-        told = ((new, self.reported.get(old)) for new, old in enumerate(chosen.tolist()))
-        return {
-            new: Reported(new, figures.volatility_annual, figures.drawdown)
-            for new, figures in told
-            if figures is not None
-        }
+
+def reported_in(reported: dict[int, Reported], chosen: IntArray) -> dict[int, Reported]:
+    """Return what strategies reported in the chosen rows, by their place among these."""
+    if not reported:
+        return {}
+    told = ((new, reported.get(old)) for new, old in enumerate(chosen.tolist()))
+    return {
+        new: Reported(new, figures.volatility_annual, figures.drawdown)
+        for new, figures in told
+        if figures is not None
+    }
 
 
 def pack(rows: Rows) -> Frame:

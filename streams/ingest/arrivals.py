@@ -102,17 +102,6 @@ class Returns:
     def __len__(self) -> int:
         return len(self.arrivals)
 
-    def reported_in(self, rows: IntArray) -> dict[int, Reported]:
-        """Return what strategies reported in some rows, by their place among these."""
-        if not self.reported:
-            return {}
-        told = ((new, self.reported.get(old)) for new, old in enumerate(rows.tolist()))
-        return {
-            new: Reported(new, figures.volatility_annual, figures.drawdown)
-            for new, figures in told
-            if figures is not None
-        }
-
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Batch:

@@ -37,7 +37,7 @@ from schemas.journal import (
 from schemas.topics import JOURNAL, KIB, RETURNS
 from streams.core.arrays import BoolArray, IntArray
 from streams.core.bars import DEAD_RETURN
-from streams.core.frames import Rows, pack
+from streams.core.frames import Rows, pack, reported_in
 from streams.ingest.arrivals import (
     Arrival,
     Batch,
@@ -291,6 +291,6 @@ def _frame_of(returns: Returns, rows: IntArray) -> Frame:
             revision=returns.revision[rows],
             source_partition=returns.source_partition[rows],
             source_offset=returns.source_offset[rows],
-            reported=returns.reported_in(rows),
+            reported=reported_in(returns.reported, rows),
         )
     )
