@@ -1,0 +1,49 @@
+"""A whole portfolio file."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from schemas.policy.constraints import Constraints
+from schemas.policy.estimation import Estimation
+from schemas.policy.objective import Objective
+from schemas.policy.section import Section
+from schemas.policy.trading import Cash, Costs, Execution, Rebalance
+from schemas.units import Family, PortfolioId, StrategyId, Weight
+
+Bar = Literal["1s", "5s", "10s", "30s", "1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "1mo"]
+
+
+class StrategyEntry(Section, frozen=True, kw_only=True):
+    """One strategy of the portfolio, its family, and bounds of its own."""
+
+    id: StrategyId
+    family: Family = "other"
+    weight_min: Weight | None = None
+    weight_max: Weight | None = None
+    account: str | None = None
+
+
+class FromReturns(Section, frozen=True, kw_only=True):
+    """All strategies found in the returns file, family ``other``."""
+
+    from_returns: Literal[True]
+
+
+class PortfolioPolicy(Section, frozen=True, kw_only=True):
+    """A whole portfolio file."""
+
+    portfolio_id: PortfolioId
+    bar: Bar
+    periods_per_year: Annotated[float, Meta(gt=0.0)]
+    strategies: tuple[StrategyEntry, ...] | FromReturns
+    initial_weights: dict[StrategyId, Weight] = field(default_factory=dict)
+    estimation: Estimation = Estimation()
+    objective: Objective = Objective()
+    constraints: Constraints = Constraints()
+    costs: Costs = Costs()
+    cash: Cash = Cash()
+    execution: Execution = Execution()
+    ledger: Literal["assumed", "reported"] = "assumed"
+    clock: Literal["event", "wall"] = "event"
+    rebalance: Rebalance = Rebalance()
