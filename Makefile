@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test sim format lint types imports contracts
+.PHONY: help setup servers demo check test sim format lint types imports contracts
 
 BIN := .venv/bin
 # One BLAS thread: the tests claim bitwise equality, and two cores are shared by many processes.
@@ -17,14 +17,17 @@ help: ## list the commands
 setup: ## make .venv and .cache: Python, locked dependencies, the apse command, broker jars
 	@bash deploy/setup/setup.sh >&2
 
+servers: setup
+	@bash deploy/setup/servers.sh
+
 demo: setup ## broker, engine and paper executor on real prices (ARGS='--bars 500 --exit --json')
 	@$(BIN)/apse demo $(ARGS)
 
-check: setup lint types imports contracts ## the quick loop: all gates, and the tests that take moments
+check: servers lint types imports contracts ## the quick loop: all gates, and the tests that take moments
 	@$(BIN)/python -m pytest -q -x -n auto --dist loadfile -m 'not slow and not kafka and not soak'
 
 # Quick tests and slow ones on both cores, then those that need the broker to themselves.
-test: setup lint types imports contracts ## everything but soak: all gates, all tests, with branch coverage
+test: servers lint types imports contracts ## everything but soak: all gates, all tests, with branch coverage
 	@mkdir -p .cache/coverage
 	@APSE_TEST_PROFILE=ci $(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not slow and not kafka and not soak' --cov --cov-report= --cov-fail-under=0
 	@APSE_TEST_PROFILE=ci $(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'slow and not kafka and not soak'

@@ -175,6 +175,31 @@ class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
 
 
+class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The HTTP API and the views that it reads.
+
+    Attributes
+    ----------
+    host, port
+        Where it listens; anything but loopback needs ``tokens``.
+    store
+        ``redis://HOST:PORT/N``, a file, or empty for one that ends with the process.
+    tokens
+        File of tokens, made by ``apse token``; none on loopback leaves the API open.
+    default_portfolio
+        Answered about where a request names none; None is the first by name.
+    requests_per_s
+        Most requests a second of one address, with bursts of two seconds' worth.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+    store: str = ""
+    tokens: str | None = None
+    default_portfolio: str | None = None
+    requests_per_s: Annotated[float, Meta(gt=0.0)] = 1_000.0
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole tree."""
 
@@ -184,6 +209,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     optimizer: OptimizerSettings = OptimizerSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    api: ApiSettings = ApiSettings()
 
 
 def load_settings(

@@ -56,12 +56,21 @@ class Sender:
         del self._producer  # librdkafka's threads end with it
 
     def portfolio(
-        self, policy: PortfolioPolicy, *, version: int = 1, shard: int | None = None
+        self,
+        policy: PortfolioPolicy,
+        *,
+        version: int = 1,
+        shard: int | None = None,
+        epoch: int = 1,
     ) -> None:
         """Register a portfolio with its policy; its shard is a function of its id unless given."""
         number = shard_of(policy.portfolio_id) if shard is None else shard
         message = PortfolioRegistration(
-            portfolio_id=policy.portfolio_id, shard=number, policy=policy, policy_version=version
+            portfolio_id=policy.portfolio_id,
+            shard=number,
+            policy=policy,
+            policy_version=version,
+            epoch=epoch,
         )
         self._send(REGISTRY, f"portfolio/{policy.portfolio_id}", message)
 

@@ -1,0 +1,1 @@
+"""The HTTP face of the engine: reads views, sends events, computes nothing about money."""

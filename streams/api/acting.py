@@ -1,0 +1,205 @@
+"""Routes that order something, or ask what an order would do."""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+import orjson
+from fastapi import APIRouter, Depends, Header, Request, Response
+
+from schemas.policy import PolicyError, PortfolioPolicy, load_policy
+from schemas.units import format_instant
+from streams.api import bodies
+from streams.api.openapi import answers, takes
+from streams.api.orders import KEY_LENGTH_MAX, decode_order
+from streams.api.problems import ProblemError, declared
+from streams.api.reading import PortfolioId, Reader
+from streams.api.security import Caller, requires
+from streams.api.services import Services
+from streams.api.views import Body
+from streams.observe.clock import now_ns
+
+router = APIRouter(tags=["orders"])
+Rebalancer = Annotated[Caller, Depends(requires("rebalance"))]
+Admin = Annotated[Caller, Depends(requires("admin"))]
+IfMatch = Annotated[
+    str | None, Header(description="Act only if the version is still this one; else 412.")
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=KEY_LENGTH_MAX,
+        description="Names the order: told twice it is one order.",
+    ),
+]
+_ORDER: Final = declared(400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503)
+
+
+def _json(content: Body, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(content), status, headers, "application/json")
+
+
+async def _body(request: Request) -> bytes:
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+    if kind != "application/json":
+        raise ProblemError(415, f"Content-Type: {kind[:60]!r}, expected application/json")
+    return await request.body()
+
+
+RawBody = Annotated[bytes, Depends(_body)]
+
+
+@router.post(
+    "/portfolio/rebalance",
+    status_code=202,
+    responses={
+        **answers(bodies.PreviewAnswer, "The preview, where `dry_run` is true."),
+        **answers(
+            bodies.RequestAnswer, "Ordered; `Location` tells what becomes of it.", status=202
+        ),
+        **_ORDER,
+    },
+    openapi_extra=takes(bodies.RebalanceOrder, {"reason": "month end", "dry_run": False}),
+)
+def rebalance(
+    request: Request,
+    caller: Rebalancer,
+    body: RawBody,
+    portfolio_id: PortfolioId = None,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Order a decision now; it enters the engine as an event, and is answered at once."""
+    services = Services.of(request)
+    order = decode_order(bodies.RebalanceOrder, body)
+    assert isinstance(order, bodies.RebalanceOrder)
+    name = services.views.portfolio(portfolio_id)
+    if order.dry_run:
+        return _json(_preview(services, name, order.reason))
+    head = services.views.head(name)
+    if if_match is not None and if_match.strip('"') not in {"*", head["version"]}:
+        message = f"the version is {head['version']}, If-Match said {if_match}; preview again"
+        raise ProblemError(412, message)
+    request_id = services.orders.rebalance(name, order.reason, caller.name, idempotency_key)
+    answer: Body = {
+        **head,
+        "freshness": head["status"],
+        "status": "proposed",
+        "request_id": request_id,
+        "reason": order.reason,
+        "requested_by": caller.name,
+        "decision": None,
+        "command": None,
+        "reports": [],
+    }
+    return _json(answer, 202, {"Location": f"/portfolio/rebalances/{request_id}"})
+
+
+@router.post(
+    "/portfolio/preview",
+    responses={
+        **answers(bodies.PreviewAnswer, "What would be decided."),
+        **_ORDER,
+    },
+    openapi_extra=takes(bodies.PreviewOrder, {"reason": "what if"}),
+)
+def preview(
+    request: Request, _: Reader, body: RawBody, portfolio_id: PortfolioId = None
+) -> Response:
+    """Tell what a rebalance would decide now; nothing is changed by it."""
+    services = Services.of(request)
+    order = decode_order(bodies.PreviewOrder, body)
+    assert isinstance(order, bodies.PreviewOrder)
+    return _json(_preview(services, services.views.portfolio(portfolio_id), order.reason))
+
+
+def _preview(services: Services, name: str, reason: str) -> Body:
+    registration = services.views.registration(name)
+    made = services.previews.preview(name, registration.shard, reason)
+    decided: Any = msgspec.to_builtins(made)
+    return {
+        **services.views.head(name),
+        **{key: decided[key] for key in ("bar_end", "bar_number", "decision", "command")},
+    }
+
+
+@router.put(
+    "/portfolio/policy",
+    responses={
+        **answers(bodies.PolicyAnswer, "In force from the next bar."),
+        **_ORDER,
+    },
+    openapi_extra=takes(
+        PortfolioPolicy,
+        {
+            "portfolio_id": "main",
+            "bar": "1d",
+            "periods_per_year": 252,
+            "strategies": [{"id": "trend-a", "family": "trend"}],
+        },
+    ),
+)
+def put_policy(
+    request: Request,
+    _: Admin,
+    body: RawBody,
+    portfolio_id: PortfolioId = None,
+    if_match: IfMatch = None,
+) -> Response:
+    """Put a new policy in force; its version is one above the one before."""
+    services = Services.of(request)
+    try:
+        policy = load_policy(orjson.loads(body))
+    except orjson.JSONDecodeError as error:
+        raise ProblemError(400, f"body: no JSON: {error}") from error
+    except PolicyError as error:
+        raise ProblemError(422, str(error)) from error
+    name = services.views.portfolio(portfolio_id or policy.portfolio_id)
+    now = services.views.registration(name)
+    if policy.portfolio_id != name:
+        raise ProblemError(409, f"the policy is of {policy.portfolio_id!r}, put to {name!r}")
+    if policy.bar != now.policy.bar:
+        message = f"bar {policy.bar!r}: the bar of a portfolio stays what it is, {now.policy.bar!r}"
+        raise ProblemError(409, message)
+    if if_match is not None and if_match.strip('"') not in {"*", str(now.policy_version)}:
+        message = f"the policy's version is {now.policy_version}, If-Match said {if_match}"
+        raise ProblemError(412, message)
+    version = services.orders.policy(now, policy)
+    content: Any = msgspec.to_builtins(policy)
+    return _json({**services.views.head(name), "policy_version": version, "policy": content})
+
+
+@router.post(
+    "/risk",
+    status_code=202,
+    responses={
+        **answers(bodies.Accepted, "Appended; it acts at its place in the journal.", status=202),
+        **_ORDER,
+    },
+    openapi_extra=takes(bodies.RiskOrder, {"action": "halt", "reason": "exchange outage"}),
+)
+def risk(
+    request: Request, caller: Admin, body: RawBody, portfolio_id: PortfolioId = None
+) -> Response:
+    """Halt, reduce, pause, or resume a portfolio."""
+    services = Services.of(request)
+    order = decode_order(bodies.RiskOrder, body)
+    assert isinstance(order, bodies.RiskOrder)
+    if (order.multiplier is None) != (order.action != "reduce"):
+        message = (
+            f"multiplier {order.multiplier!r} with {order.action!r}: it goes with reduce alone"
+        )
+        raise ProblemError(422, message)
+    name = services.views.portfolio(portfolio_id)
+    identifier = services.orders.risk(name, order, caller.name)
+    head = services.views.head(name)
+    return _json(
+        {
+            "as_of": format_instant(now_ns()),
+            "version": head["version"],
+            "status": head["status"],
+            "id": identifier,
+            "action": order.action,
+        },
+        202,
+    )

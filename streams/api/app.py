@@ -1,0 +1,102 @@
+"""The application: routes over one store, which a thread of this process keeps."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from streams.api import acting, observing, openapi, problems, reading
+from streams.api.answers import Answers
+from streams.api.decisions import Decisions
+from streams.api.limits import BodyLimit, RateLimit
+from streams.api.observing import ApiMetrics, Timing
+from streams.api.orders import Orders
+from streams.api.security import Token, check_bind, read_tokens
+from streams.api.services import Services
+from streams.api.serving import Server
+from streams.api.stream import Broadcaster
+from streams.api.views import Views
+from streams.api.whatif import Previews
+from streams.observe.clock import now_ns
+from streams.readmodel.embedded import EmbeddedStore
+from streams.readmodel.redis_store import RedisStore
+from streams.readmodel.store import Store
+from streams.readmodel.writer import Writer
+from streams.settings import ApiSettings, Settings
+
+PAGE: Final = Path(__file__).parents[2] / "dashboard" / "dist"
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """Return the application; it follows the topics while it runs.
+
+    Raises
+    ------
+    ConfigError
+        When it would listen to other machines without tokens, or a token cannot be used.
+    """
+    api = settings.api
+    tokens: tuple[Token, ...] = () if api.tokens is None else read_tokens(Path(api.tokens))
+    check_bind(api.host, tokens)
+    store = open_store(settings)
+    writer = Writer(settings.kafka, store)
+    views = Views(store, writer.health, now_ns, api.default_portfolio)
+    broadcaster = Broadcaster(store)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        writer.start()
+        broadcaster.start()
+        yield
+        await broadcaster.stop()
+        writer.stop()
+        store.close()
+
+    app = FastAPI(
+        title="Adaptive Portfolio of Strategies Engine",
+        version="1",
+        summary="Weights, performance, decisions and orders of portfolios of strategies.",
+        lifespan=lifespan,
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.openapi_version = "3.2.0"
+    app.state.tokens = tokens
+    app.state.metrics = ApiMetrics()
+    app.state.services = Services(
+        views=views,
+        answers=Answers(views),
+        decisions=Decisions(views),
+        server=Server(views, now_ns),
+        orders=Orders(settings.kafka, store),
+        previews=Previews(settings.kafka),
+        broadcaster=broadcaster,
+        health=writer.health,
+    )
+    _equip(app, api)
+    return app
+
+
+def open_store(settings: Settings) -> Store:
+    """Return the store that the settings name: a Redis URL, a file, or one that ends with us."""
+    where = settings.api.store
+    if where.startswith(("redis://", "rediss://", "unix://")):
+        return RedisStore(where, prefix=f"apse:{settings.kafka.scope}")
+    return EmbeddedStore(Path(where) if where else None)
+
+
+def _equip(app: FastAPI, api: ApiSettings) -> None:
+    problems.install(app)
+    openapi.install(app)
+    app.include_router(reading.router)
+    app.include_router(acting.router)
+    app.include_router(observing.router)
+    if PAGE.is_dir():
+        app.mount("/", StaticFiles(directory=PAGE, html=True), name="dashboard")
+    app.add_middleware(BodyLimit)
+    app.add_middleware(RateLimit, per_s=api.requests_per_s)
+    app.add_middleware(Timing, metrics=app.state.metrics)

@@ -1,0 +1,291 @@
+"""Routes that read."""
+
+import base64
+import binascii
+from functools import partial
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from schemas.units import IDENTIFIER, parse_instant
+from streams.api import bodies
+from streams.api.openapi import answers
+from streams.api.problems import ProblemError, declared
+from streams.api.security import Caller, requires
+from streams.api.services import Services
+from streams.api.views import Body
+
+router = APIRouter(tags=["portfolio"])
+PAGE_MAX: Final = 500
+_ID: Final = IDENTIFIER.replace("(?!\\n)", "")
+
+Reader = Annotated[Caller, Depends(requires("read"))]
+PortfolioId = Annotated[
+    str | None,
+    Query(pattern=_ID, description="The portfolio; without it, the default one."),
+]
+Since = Annotated[
+    str | None, Query(alias="from", description="Only bars that end after this instant.")
+]
+Until = Annotated[str | None, Query(alias="to", description="Only bars that end before it.")]
+_READ: Final = declared(401, 403, 404, 406, 422, 429, 503)
+_TABLE: Final = {
+    "text/csv": {"schema": {"type": "string"}},
+    "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+}
+_EVENTS: Final = {"text/event-stream": {"schema": {"type": "string"}}}
+
+
+def _instant(text: str | None, where: str) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise ProblemError(422, f"{where}: {error}") from error
+
+
+def _declares(kind: type[Any], description: str, *, table: bool = False) -> dict[int | str, Any]:
+    found = answers(kind, description)
+    if table:
+        found[200]["content"] |= _TABLE
+    return {**found, 304: {"description": "Nothing changed since the version named."}, **_READ}
+
+
+@router.get("/portfolios", responses=_declares(bodies.Portfolios, "All portfolios."))
+def portfolios(request: Request, _: Reader) -> Response:
+    """List the portfolios."""
+    services = Services.of(request)
+    return services.server.give(request, services.answers.portfolios)
+
+
+@router.get("/portfolio/weights", responses=_declares(bodies.Weights, "Weights.", table=True))
+def weights(request: Request, _: Reader, portfolio_id: PortfolioId = None) -> Response:
+    """Tell the target and held weights of the newest bar."""
+    services = Services.of(request)
+
+    def build() -> Body:
+        return services.answers.weights(services.views.portfolio(portfolio_id))
+
+    return services.server.give(request, build, "strategies")
+
+
+@router.get(
+    "/portfolio/weights/history",
+    responses=_declares(bodies.WeightsOverTime, "Weights over time.", table=True),
+)
+def weights_history(
+    request: Request,
+    _: Reader,
+    portfolio_id: PortfolioId = None,
+    since: Since = None,
+    until: Until = None,
+) -> Response:
+    """Tell the weights of the past, thinned to 2000 bars."""
+    services = Services.of(request)
+    after, before = _instant(since, "from"), _instant(until, "to")
+
+    def build() -> Body:
+        name = services.views.portfolio(portfolio_id)
+        return services.answers.weights_over_time(name, after, before)
+
+    return services.server.give(request, build, "points")
+
+
+@router.get(
+    "/portfolio/performance",
+    responses=_declares(bodies.Performance, "Performance.", table=True),
+)
+def performance(
+    request: Request,
+    _: Reader,
+    portfolio_id: PortfolioId = None,
+    since: Since = None,
+    until: Until = None,
+    max_points: Annotated[int, Query(ge=1, le=10_000)] = 2_000,
+) -> Response:
+    """Tell NAV, net returns and drawdown bar by bar, and the rolling figures of now."""
+    services = Services.of(request)
+    after, before = _instant(since, "from"), _instant(until, "to")
+
+    def build() -> Body:
+        name = services.views.portfolio(portfolio_id)
+        return services.answers.performance(name, after, before, max_points)
+
+    return services.server.give(request, build, "points")
+
+
+@router.get("/portfolio/history", responses=_declares(bodies.History, "Decisions.", table=True))
+def history(
+    request: Request,
+    _: Reader,
+    portfolio_id: PortfolioId = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    trigger: Annotated[str | None, Query(description="Only this kind of trigger.")] = None,
+    outcome: Annotated[str | None, Query(pattern="^(accepted|declined)$")] = None,
+) -> Response:
+    """List decisions, newest first, with what became of each command."""
+    services = Services.of(request)
+    before = None if cursor is None else _place(cursor)
+
+    def build() -> Body:
+        name = services.views.portfolio(portfolio_id)
+        items, last = services.decisions.history(
+            name, before=before, limit=limit, trigger=trigger, outcome=outcome
+        )
+        following = None if last is None else _cursor(last)
+        return {**services.views.head(name), "items": items, "next_cursor": following}
+
+    return services.server.give(request, build, "items")
+
+
+@router.get("/portfolio/optimization", responses=_declares(bodies.Optimization, "Optimization."))
+def optimization(request: Request, _: Reader, portfolio_id: PortfolioId = None) -> Response:
+    """Tell what is asked of the optimizer, and its newest decision in full."""
+    services = Services.of(request)
+
+    def build() -> Body:
+        return services.answers.optimization(services.views.portfolio(portfolio_id))
+
+    return services.server.give(request, build)
+
+
+@router.get("/portfolio/covariance", responses=_declares(bodies.Covariance, "Covariance."))
+def covariance(
+    request: Request,
+    _: Reader,
+    portfolio_id: PortfolioId = None,
+    at: Annotated[str | None, Query(description="The newest before this instant.")] = None,
+) -> Response:
+    """Tell the newest full covariance, annual, and the summary of the newest bar."""
+    services = Services.of(request)
+    before = _instant(at, "at")
+
+    def build() -> Body:
+        return services.answers.covariance(services.views.portfolio(portfolio_id), before)
+
+    return services.server.give(request, build)
+
+
+@router.get(
+    "/portfolio/decisions/{decision_id}",
+    responses=_declares(bodies.DecisionDetail, "The decision."),
+)
+def decision(
+    request: Request,
+    _: Reader,
+    decision_id: Annotated[str, Path(pattern=_ID)],
+) -> Response:
+    """Tell one decision with its causes, its command and what became of it."""
+    services = Services.of(request)
+    return services.server.give(request, partial(services.decisions.decision, decision_id))
+
+
+@router.get("/portfolio/policy", responses=_declares(bodies.PolicyAnswer, "The policy."))
+def policy(request: Request, _: Reader, portfolio_id: PortfolioId = None) -> Response:
+    """Tell the policy in force."""
+    services = Services.of(request)
+
+    def build() -> Body:
+        return services.answers.policy(services.views.portfolio(portfolio_id))
+
+    return services.server.give(request, build)
+
+
+@router.get("/portfolio/audit", responses=_declares(bodies.Audit, "The audit.", table=True))
+def audit(
+    request: Request,
+    _: Reader,
+    portfolio_id: PortfolioId = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
+) -> Response:
+    """List who ordered what, and every version of the policy."""
+    services = Services.of(request)
+
+    def build() -> Body:
+        return services.decisions.audit(services.views.portfolio(portfolio_id), limit)
+
+    return services.server.give(request, build, "events")
+
+
+@router.get("/strategies", responses=_declares(bodies.Strategies, "Strategies."))
+def strategies(request: Request, _: Reader, portfolio_id: PortfolioId = None) -> Response:
+    """List the strategies with their figures and standing."""
+    services = Services.of(request)
+
+    def build() -> Body:
+        return services.answers.strategies(services.views.portfolio(portfolio_id))
+
+    return services.server.give(request, build)
+
+
+@router.get("/strategies/{strategy_id}", responses=_declares(bodies.StrategyDetail, "One."))
+def strategy(
+    request: Request,
+    _: Reader,
+    strategy_id: Annotated[str, Path(pattern=_ID)],
+    portfolio_id: PortfolioId = None,
+) -> Response:
+    """Tell one strategy's figures, standing and weights over time."""
+    services = Services.of(request)
+
+    def build() -> Body:
+        return services.answers.strategy(services.views.portfolio(portfolio_id), strategy_id)
+
+    return services.server.give(request, build)
+
+
+@router.get(
+    "/portfolio/rebalances/{request_id}",
+    responses=_declares(bodies.RequestAnswer, "What became of it."),
+)
+def rebalance_status(
+    request: Request, _: Reader, request_id: Annotated[str, Path(pattern=_ID)]
+) -> Response:
+    """Tell what became of a manual rebalance."""
+    services = Services.of(request)
+    return services.server.give(request, partial(services.decisions.request, request_id))
+
+
+@router.get(
+    "/portfolio/stream",
+    responses={
+        200: {
+            "description": "Live events.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **declared(401, 403, 404, 422, 429, 503),
+    },
+)
+def stream(request: Request, _: Reader, portfolio_id: PortfolioId = None) -> StreamingResponse:
+    """Send live events: weights, performance, optimization, rebalance, with rising ids.
+
+    ``Last-Event-ID`` resumes after that event; ``reset`` says that it is kept no longer.
+    """
+    services = Services.of(request)
+    name = services.views.portfolio(portfolio_id)
+    last = request.headers.get("last-event-id", "")
+    if last and not (last.isascii() and last.isdigit() and len(last) < 19):  # noqa: PLR2004  # digits of 2^63
+        raise ProblemError(422, f"Last-Event-ID: {last[:40]!r}, expected digits")
+    events = services.broadcaster.events(name, int(last) if last else None)
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events, 200, headers, "text/event-stream")
+
+
+def _cursor(place: int) -> str:
+    return base64.urlsafe_b64encode(str(place).encode()).decode().rstrip("=")
+
+
+def _place(cursor: str) -> int:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        place = int(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError) as error:
+        message = f"cursor: {cursor[:40]!r} is none of ours"
+        raise ProblemError(422, message) from error
+    if not 0 <= place < 2**63:
+        message = f"cursor: {cursor[:40]!r} is none of ours"
+        raise ProblemError(422, message)
+    return place

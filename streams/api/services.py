@@ -1,0 +1,35 @@
+"""What the routes work with, put together once."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from streams.api.answers import Answers
+from streams.api.decisions import Decisions
+from streams.api.orders import Orders
+from streams.api.serving import Server
+from streams.api.stream import Broadcaster
+from streams.api.views import Views
+from streams.api.whatif import Previews
+from streams.readmodel.writer import Health
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts that a route needs."""
+
+    views: Views
+    answers: Answers
+    decisions: Decisions
+    server: Server
+    orders: Orders
+    previews: Previews
+    broadcaster: Broadcaster
+    health: Health
+
+    @staticmethod
+    def of(request: Request) -> "Services":
+        """Return the services of the application that a request came to."""
+        services = request.app.state.services
+        assert isinstance(services, Services)
+        return services

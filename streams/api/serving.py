@@ -1,0 +1,115 @@
+"""How an answer is given: cached while nothing changed, in the format asked for, never as fresher.
+
+Where the store does not answer, the last answer to the same question does, marked degraded.
+"""
+
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import orjson
+import polars as pl
+from fastapi import Request, Response
+
+from streams.api.problems import ProblemError
+from streams.api.views import Body, Views
+from streams.readmodel.store import StoreUnavailableError
+
+CACHED_MAX: Final = 512
+CSV: Final = "text/csv"
+PARQUET: Final = "application/vnd.apache.parquet"
+JSON: Final = "application/json"
+_SECOND_NS: Final = 1_000_000_000
+
+
+class _Cached(NamedTuple):
+    stamp: tuple[int, int]
+    body: Body
+    data: bytes
+
+
+class Server:
+    """Gives answers from views."""
+
+    def __init__(self, views: Views, clock_ns: Callable[[], int]) -> None:
+        self._views = views
+        self._clock_ns = clock_ns
+        self._cached: OrderedDict[str, _Cached] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def give(
+        self, request: Request, build: Callable[[], Body], rows: str | None = None
+    ) -> Response:
+        """Return the answer to a request.
+
+        Parameters
+        ----------
+        build
+            Makes the body.
+        rows
+            Key of the list that is given as CSV or Parquet where the client prefers that.
+        """
+        wanted = _format(request, tabular=rows is not None)
+        question = f"{request.url.path}?{request.url.query}"
+        cached = self._answer(question, build)
+        etag = f'"{cached.body["version"]}"'
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers={"ETag": etag})
+        headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept"}
+        if wanted == JSON:
+            return Response(cached.data, 200, headers, JSON)
+        assert rows is not None
+        return Response(_tabular(cached.body[rows], wanted), 200, headers, wanted)
+
+    def _answer(self, question: str, build: Callable[[], Body]) -> _Cached:
+        with self._lock:
+            held = self._cached.get(question)
+        try:
+            stamp = (self._views.store.newest_told(), self._clock_ns() // _SECOND_NS)
+            if held is not None and held.stamp == stamp:
+                return held
+            body = build()
+        except StoreUnavailableError:
+            if held is None:
+                raise
+            body = {**held.body, "status": "degraded"}
+            return _Cached(held.stamp, body, orjson.dumps(body))
+        fresh = _Cached(stamp, body, orjson.dumps(body))
+        with self._lock:
+            self._cached[question] = fresh
+            self._cached.move_to_end(question)
+            if len(self._cached) > CACHED_MAX:
+                self._cached.popitem(last=False)
+        return fresh
+
+
+def _format(request: Request, *, tabular: bool) -> str:
+    """Return the first format of the Accept header that is offered."""
+    offered = (JSON, CSV, PARQUET) if tabular else (JSON,)
+    accepted = request.headers.get("accept", JSON)
+    for part in accepted.split(","):
+        kind = part.partition(";")[0].strip().lower()
+        if kind in {"*/*", "application/*", ""}:
+            return JSON
+        if kind in offered:
+            return kind
+    message = f"Accept: {accepted[:100]}; offered are {', '.join(offered)}"
+    raise ProblemError(406, message)
+
+
+def _tabular(rows: list[dict[str, Any]], kind: str) -> bytes:
+    """Return rows as a table; what is nested in a row is JSON text there."""
+    flat = [{key: _flat(value) for key, value in row.items()} for row in rows]
+    frame = pl.DataFrame(flat, infer_schema_length=None)
+    target = io.BytesIO()
+    if kind == CSV:
+        frame.write_csv(target)
+    else:
+        frame.write_parquet(target)
+    return target.getvalue()
+
+
+def _flat(value: object) -> object:
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value

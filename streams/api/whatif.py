@@ -1,0 +1,96 @@
+"""What a rebalance would do now: the engine's own steps on its newest checkpoint, kept to itself.
+
+The state is the exact image that the engine would go on from, and the steps are those of the fold,
+so that a preview and the decision that follows it at the same bar agree to the last digit.
+"""
+
+import threading
+from typing import Final
+
+import msgspec
+from confluent_kafka import Consumer
+
+from schemas.decisions import Decision, RebalanceCommand, Trigger
+from schemas.optimize import OptimizeRequest, SolveDiagnostics
+from schemas.topics import CHECKPOINTS
+from schemas.units import format_instant
+from streams.agents.checkpoint import Image, plan, read_checkpoints
+from streams.api.problems import ProblemError
+from streams.core.image import decode_image
+from streams.core.portfolio import Portfolio
+from streams.core.requests import reply_to, solve_request
+from streams.kafka.clients import reader_config
+from streams.settings import KafkaSettings
+
+_READ_TIMEOUT_MS: Final = 3_000
+_NOBODY: Final = SolveDiagnostics(solve_seconds=0.0, worker="", iterations=0)
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision that was not taken, the command it would publish, and the bar it is for."""
+
+    bar_end: str
+    bar_number: int
+    version: int
+    epoch: int
+    decision: Decision
+    command: RebalanceCommand | None
+
+
+class Previews:
+    """Makes previews from the checkpoints on the broker; any thread may ask."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._lock = threading.Lock()  # one reader of checkpoints at a time
+
+    def preview(self, portfolio_id: str, shard: int, reason: str) -> Preview:
+        """Return what a manual rebalance would decide at the newest checkpoint's bar."""
+        image = self._image(portfolio_id, shard)
+        portfolio = Portfolio.from_state(decode_image(image.data))
+        return preview_of(portfolio, reason)
+
+    def _image(self, portfolio_id: str, shard: int) -> Image:
+        with self._lock:
+            consumer = Consumer(
+                reader_config(self._kafka.bootstrap, client_id="apse-preview")
+                | self._kafka.security()
+            )
+            try:
+                topic = self._kafka.scope + CHECKPOINTS.name
+                found = read_checkpoints(consumer, topic, {shard}, _READ_TIMEOUT_MS)
+            finally:
+                consumer.close()
+        resumed = plan(shard, found[shard]).portfolios
+        if portfolio_id not in resumed:
+            raise ProblemError(
+                503,
+                f"there is no checkpoint of portfolio {portfolio_id!r} yet; try again in a moment",
+                {"Retry-After": "3"},
+            )
+        return resumed[portfolio_id].image
+
+
+def preview_of(portfolio: Portfolio, reason: str) -> Preview:
+    """Return what a manual rebalance would decide; the portfolio is spent by it."""
+    walk = portfolio.walk
+    if walk.last is None:
+        raise ProblemError(409, "no bar is closed yet: there is nothing to decide on")
+    walk.void("voided: preview")
+    outputs = walk.evaluate(Trigger(kind="manual", reason=reason))
+    for output in outputs:
+        if isinstance(output.message, OptimizeRequest):
+            request = output.message
+            outputs = walk.reply(reply_to(request, solve_request(request), _NOBODY))
+            break
+    messages = [output.message for output in outputs]
+    decision = next(message for message in messages if isinstance(message, Decision))
+    command = next((m for m in messages if isinstance(m, RebalanceCommand)), None)
+    return Preview(
+        bar_end=format_instant(walk.status.end_ns),
+        bar_number=walk.status.bar_number,
+        version=decision.version,
+        epoch=decision.epoch,
+        decision=decision,
+        command=command,
+    )
