@@ -3,7 +3,8 @@
 #
 # Each step first looks whether it is already done: a stamp in .cache/setup holds what it was done
 # for (a digest of its inputs), and is written only after success. A second run takes a second.
-# Only step 5 may fail without ending the set-up: with no Java the engine runs in process.
+# Steps 5 and 6 may fail without ending the set-up: with no Java the engine runs in process, with no
+# Node.js the API serves no page.
 #
 #   APSE_PYTHON   the interpreter to use, instead of the first suitable one on PATH
 
@@ -14,7 +15,7 @@ readonly ROOT=$PWD
 readonly STAMPS=.cache/setup
 readonly LOCK=requirements/lock.txt
 readonly VENV_PYTHON=$ROOT/.venv/bin/python
-readonly STEPS=5
+readonly STEPS=6
 
 step_no=0
 step_started_ms=0
@@ -189,6 +190,32 @@ set_up_broker() {
   done_with "$version installed" "$lib"
 }
 
+# --- 6: dashboard --------------------------------------------------------------------------------
+
+has_node() { command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'; }
+
+set_up_dashboard() {
+  begin 'dashboard (Node.js 20.19 or later)'
+  local wanted
+  wanted=$(find dashboard -path dashboard/node_modules -prune -o -path dashboard/dist -prune -o -type f -print |
+    LC_ALL=C sort | xargs cat | sha256sum | cut -c 1-16)
+  if is_stamped dashboard "$wanted" && [[ -f dashboard/dist/index.html ]]; then
+    done_with 'ok'
+    return
+  fi
+  if ! has_node; then
+    printf 'NOT READY: install Node.js 20.19 or later with npm\n'
+    printf '      The engine and its API run without it; only the page is not served.\n'
+    return
+  fi
+  if ! (cd dashboard && npm ci --no-audit --no-fund && npm run build) >"$STAMPS/log" 2>&1; then
+    printf 'NOT READY: the page could not be built, see %s/log\n' "$STAMPS"
+    return
+  fi
+  stamp dashboard "$wanted"
+  done_with 'built' dashboard/dist
+}
+
 # --- all -----------------------------------------------------------------------------------------
 
 mkdir -p "$STAMPS"
@@ -200,3 +227,4 @@ set_up_venv
 set_up_dependencies
 set_up_command
 set_up_broker
+set_up_dashboard

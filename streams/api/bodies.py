@@ -65,7 +65,7 @@ class Portfolios(Overall, kw_only=True, forbid_unknown_fields=True):
     portfolios: list[PortfolioLine]
 
 
-class Cash(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class CashWeights(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Cash, a share of NAV."""
 
     target: Share
@@ -91,7 +91,7 @@ class Weights(Head, kw_only=True, forbid_unknown_fields=True):
     bar_number: int
     command_id: str | None
     acknowledged_version: int
-    cash: Cash
+    cash: CashWeights
     drift: Share
     drift_limit: Share | None
     strategies: list[WeightLine]

@@ -7,7 +7,7 @@ import typer
 from confluent_kafka import KafkaException
 
 from schemas.policy import PolicyError
-from streams.cli import letters, live, offline, steer
+from streams.cli import estimate, frontier, letters, live, offline, serve, steer
 from streams.core.errors import ApseError, BrokerUnavailableError
 from streams.operate.console import EXIT_INPUT, EXIT_UNAVAILABLE, fail
 
@@ -23,9 +23,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+estimate.register(app)
 offline.register(app)
+frontier.register(app)
 live.register(app)
 steer.register(app)
+serve.register(app)
 letters.register(app)
 
 

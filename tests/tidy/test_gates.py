@@ -21,6 +21,7 @@ def project(tmp_path):
     (tmp_path / "bin").mkdir()
     for tool in [
         tmp_path / "deploy" / "setup" / "setup.sh",
+        tmp_path / "deploy" / "setup" / "servers.sh",
         *map((tmp_path / "bin").joinpath, TOOLS),
     ]:
         succeed(tool)

@@ -16,6 +16,7 @@ INPUTS = (
     "deploy/kafka/pom.xml",
     "requirements/lock.txt",
     "pyproject.toml",
+    "dashboard/package.json",
 )
 REAL = (
     "bash",
@@ -26,6 +27,7 @@ REAL = (
     "dirname",
     "du",
     "env",
+    "find",
     "flock",
     "grep",
     "head",
@@ -33,8 +35,10 @@ REAL = (
     "rm",
     "sed",
     "sha256sum",
+    "sort",
     "tail",
     "tr",
+    "xargs",
 )
 PYTHON = """
 case "$*" in
@@ -46,6 +50,8 @@ esac
 """
 JAVA = "echo 'openjdk version \"17.0.15\"' >&2"
 MAVEN = "mkdir -p .cache/kafka/4.1.0/lib; echo > .cache/kafka/4.1.0/lib/kafka-clients-4.1.0.jar"
+
+NPM = 'case "$*" in "run build") mkdir -p dist; echo > dist/index.html ;; esac'
 
 
 class Machine:
@@ -64,6 +70,8 @@ class Machine:
         self.pretend("python3.11", PYTHON)
         self.pretend("java", JAVA)
         self.pretend("mvn", MAVEN)
+        self.pretend("node", "exit 0")
+        self.pretend("npm", NPM)
 
     def pretend(self, tool, script):
         path = self.root / "bin" / tool
@@ -87,7 +95,7 @@ class Machine:
             timeout=60,
             check=False,
         )
-        installs = ("-m venv", "-m pip install", "copy-dependencies", "install -y")
+        installs = ("-m venv", "-m pip install", "copy-dependencies", "npm ci", "install -y")
         calls = self.calls.read_text(encoding="utf-8").splitlines()
         return done, [
             next(i for i in installs if i in c) for c in calls if any(i in c for i in installs)
@@ -102,8 +110,14 @@ def machine(tmp_path):
 def test_first_run_installs_and_second_run_only_looks(machine):
     done, installed = machine.set_up()
     assert done.returncode == 0, done.stderr
-    assert installed == ["-m venv", "-m pip install", "-m pip install", "copy-dependencies"]
-    assert [line[:5] for line in done.stdout.splitlines()] == [f"[{i}/5]" for i in range(1, 6)]
+    assert installed == [
+        "-m venv",
+        "-m pip install",
+        "-m pip install",
+        "copy-dependencies",
+        "npm ci",
+    ]
+    assert [line[:5] for line in done.stdout.splitlines()] == [f"[{i}/6]" for i in range(1, 7)]
 
     again, installed = machine.set_up()
     assert again.returncode == 0
@@ -117,6 +131,7 @@ def test_first_run_installs_and_second_run_only_looks(machine):
         ("requirements/lock.txt", "-m pip install"),
         ("pyproject.toml", "-m pip install"),
         ("deploy/kafka/pom.xml", "copy-dependencies"),
+        ("dashboard/package.json", "npm ci"),
     ],
 )
 def test_a_changed_input_repeats_its_step_alone(machine, name, step):
@@ -124,6 +139,14 @@ def test_a_changed_input_repeats_its_step_alone(machine, name, step):
     with (machine.project / name).open("a", encoding="utf-8") as file:
         file.write("\n")
     assert machine.set_up()[1] == [step]
+
+
+def test_without_node_only_the_page_is_missing(machine):
+    machine.remove("npm")
+    done, installed = machine.set_up()
+    assert done.returncode == 0
+    assert "npm ci" not in installed
+    assert "install Node.js" in done.stdout
 
 
 def test_a_moved_folder_is_set_up_anew_except_for_the_broker(machine):
@@ -167,7 +190,7 @@ def test_a_lacking_java_is_installed_where_we_may(machine):
     machine.pretend("apt-get", f"cat > {java} <<'E'\n#!/bin/bash\n{JAVA}\nE\nchmod +x {java}")
     done, installed = machine.set_up()
     assert "NOT READY" not in done.stdout
-    assert installed[-2:] == ["install -y", "copy-dependencies"]
+    assert installed[-3:] == ["install -y", "copy-dependencies", "npm ci"]
 
 
 def test_without_python_nothing_is_done_and_the_lack_is_named(machine):

@@ -1,0 +1,42 @@
+/** Figures that are drawn but not published: they follow from the covariance alone. */
+
+/** Share of each strategy in the variance of the portfolio, w_i (Σw)_i / w'Σw. */
+export function riskShares(weights: number[], matrix: number[][]): number[] {
+  const along = matrix.map((row) => row.reduce((sum, v, j) => sum + v * (weights[j] ?? 0), 0));
+  const total = weights.reduce((sum, w, i) => sum + w * (along[i] ?? 0), 0);
+  return weights.map((w, i) => (total > 0 ? (w * (along[i] ?? 0)) / total : 0));
+}
+
+/** Correlations of a covariance; 0 where a variance is 0. */
+export function correlationsOf(matrix: number[][]): number[][] {
+  const deviation = matrix.map((row, i) => Math.sqrt(Math.max(row[i] ?? 0, 0)));
+  return matrix.map((row, i) =>
+    row.map((v, j) => {
+      const scale = (deviation[i] ?? 0) * (deviation[j] ?? 0);
+      return i === j ? 1 : scale > 0 ? v / scale : 0;
+    }),
+  );
+}
+
+/** An order that puts what moves together side by side: average linkage on 1 - ρ. */
+export function clusterOrder(correlations: number[][]): number[] {
+  let groups = correlations.map((_, i) => [i]);
+  const distance = (a: number[], b: number[]): number => {
+    let sum = 0;
+    for (const i of a) for (const j of b) sum += 1 - (correlations[i]?.[j] ?? 0);
+    return sum / (a.length * b.length);
+  };
+  while (groups.length > 1) {
+    let best: [number, number, number] = [0, 1, Infinity];
+    groups.forEach((a, i) =>
+      groups.slice(i + 1).forEach((b, offset) => {
+        const apart = distance(a, b);
+        if (apart < best[2]) best = [i, i + 1 + offset, apart];
+      }),
+    );
+    const [i, j] = best;
+    const merged = [...(groups[i] ?? []), ...(groups[j] ?? [])];
+    groups = [...groups.filter((_, k) => k !== i && k !== j), merged];
+  }
+  return groups[0] ?? [];
+}

@@ -1,0 +1,4 @@
+/** What jsdom lacks and the component library asks for. */
+Object.defineProperty(window, "matchMedia", {
+  value: (query: string) => ({ matches: false, media: query, addEventListener: () => undefined, removeEventListener: () => undefined }),
+});

@@ -1,0 +1,32 @@
+/** What is shown while there is nothing to show. */
+import { Alert, Skeleton, Stack } from "@mantine/core";
+import type { ReactNode } from "react";
+
+export function Waiting() {
+  return (
+    <Stack aria-busy="true" aria-label="Loading">
+      <Skeleton h={28} w="40%" />
+      <Skeleton h={180} />
+      <Skeleton h={120} />
+    </Stack>
+  );
+}
+
+export function Failure({ error }: { error: Error }) {
+  return (
+    <Alert color="red" title="This could not be read" role="alert">
+      {error.message}. It is tried again by itself.
+    </Alert>
+  );
+}
+
+interface Asked<T> {
+  data: T | undefined;
+  error: Error | null;
+}
+
+/** The content once its data are there; the old data while newer ones cannot be had. */
+export function Ready<T>({ of, children }: { of: Asked<T>; children: (data: T) => ReactNode }) {
+  if (of.data !== undefined) return <>{children(of.data)}</>;
+  return of.error !== null ? <Failure error={of.error} /> : <Waiting />;
+}
