@@ -6,29 +6,66 @@ shares of NAV.
 """
 
 from schemas.policy.check import check_policy
-from schemas.policy.constraints import Constraints, FamilyLimit
-from schemas.policy.estimation import Estimation
+from schemas.policy.constraints import Constraints, CorrelationLimits, FactorLimit, FamilyLimit
+from schemas.policy.estimation import (
+    Demote,
+    Equilibrium,
+    Estimation,
+    Quality,
+    Quarantine,
+    View,
+)
 from schemas.policy.load import load_policy
 from schemas.policy.objective import Objective
-from schemas.policy.portfolio import Bar, FromReturns, PortfolioPolicy, StrategyEntry
+from schemas.policy.portfolio import Bar, DatedBounds, FromReturns, PortfolioPolicy, StrategyEntry
 from schemas.policy.section import PolicyError
-from schemas.policy.trading import Cash, Costs, Drift, Execution, Rebalance
+from schemas.policy.trading import (
+    Band,
+    Cash,
+    Costs,
+    DrawdownOverlay,
+    Drift,
+    Execution,
+    Explain,
+    Impact,
+    NetBenefit,
+    Overlay,
+    Rebalance,
+    SignalLimit,
+    Signals,
+)
 
 __all__ = [
+    "Band",
     "Bar",
     "Cash",
     "Constraints",
+    "CorrelationLimits",
     "Costs",
+    "DatedBounds",
+    "Demote",
+    "DrawdownOverlay",
     "Drift",
+    "Equilibrium",
     "Estimation",
     "Execution",
+    "Explain",
+    "FactorLimit",
     "FamilyLimit",
     "FromReturns",
+    "Impact",
+    "NetBenefit",
     "Objective",
+    "Overlay",
     "PolicyError",
     "PortfolioPolicy",
+    "Quality",
+    "Quarantine",
     "Rebalance",
+    "SignalLimit",
+    "Signals",
     "StrategyEntry",
+    "View",
     "check_policy",
     "load_policy",
 ]

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from schemas.policy.constraints import FamilyLimit
+from schemas.policy.estimation import contradictory_estimation
+from schemas.policy.limits import contradictory_limits
 from schemas.policy.portfolio import FromReturns, PortfolioPolicy, StrategyEntry
 from schemas.policy.section import PolicyError
+from schemas.policy.term_names import contradictory_terms
 from schemas.units import FAMILIES
 
 _SUM_TOLERANCE: Final = 1e-9
@@ -33,19 +36,37 @@ def _contradictions(policy: PortfolioPolicy) -> Iterator[str]:
         yield f"constraints.weight_min {limits.weight_min} is negative while long_only is true"
     if cash.min > cash.max:
         yield f"cash.min {cash.min} is above cash.max {cash.max}"
-    estimation = policy.estimation
-    if estimation.min_bars is not None and estimation.min_bars > estimation.window_bars:
-        low, high = estimation.min_bars, estimation.window_bars
-        yield f"estimation.min_bars {low} is above window_bars {high}"
-    if len(set(estimation.windows)) != len(estimation.windows) or not estimation.windows:
-        yield f"estimation.windows {list(estimation.windows)} must be one or more different lengths"
+    yield from contradictory_estimation(policy.estimation)
     initial = policy.initial_weights
     if initial and sum(initial.values()) > 1 + _SUM_TOLERANCE:
         yield f"initial_weights sum to {sum(initial.values())}, above 1"
+    yield from _contradictory_trading(policy)
     entries = () if isinstance(policy.strategies, FromReturns) else policy.strategies
     yield from _contradictory_families(limits.families, {entry.family for entry in entries})
     if not isinstance(policy.strategies, FromReturns):
         yield from _contradictory_strategies(policy, entries)
+    known = None if isinstance(policy.strategies, FromReturns) else policy.strategies
+    yield from contradictory_limits(policy, known)
+    yield from contradictory_terms(policy, known)
+
+
+def _contradictory_trading(policy: PortfolioPolicy) -> Iterator[str]:
+    costs, execution, rebalance = policy.costs, policy.execution, policy.rebalance
+    if rebalance.gate != "none" and costs.horizon_bars is None:
+        yield "rebalance.gate needs costs.horizon_bars: how many bars a trade is held"
+    if (execution.lot is not None or execution.lots) and execution.capital is None:
+        yield "execution.lot is money, and needs execution.capital: the money at NAV 1"
+    drift = rebalance.drift
+    if drift is not None and drift.max_abs is None and drift.max_risk is None:
+        yield "rebalance.drift needs max_abs or max_risk"
+    signals = rebalance.signals
+    for name in () if signals is None else signals.__struct_fields__:
+        limit = getattr(signals, name)
+        if limit is not None and limit.rearm is not None and limit.rearm > limit.above:
+            yield f"rebalance.signals.{name}.rearm {limit.rearm} is above its above {limit.above}"
+    overlay = policy.overlay.drawdown
+    if overlay is not None and overlay.start >= overlay.full:
+        yield f"overlay.drawdown.start {overlay.start} is not below its full {overlay.full}"
 
 
 def _contradictory_families(limits: dict[str, FamilyLimit], present: set[str]) -> Iterator[str]:

@@ -5,19 +5,13 @@ import math
 import re
 import types
 import typing
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from schemas.policy.check import check_policy
-from schemas.policy.constraints import FamilyLimit
 from schemas.policy.portfolio import PortfolioPolicy
 from schemas.policy.section import PolicyError, Section
-from schemas.units import Family
-
-_NOT_YET: Final = {
-    "constraints.correlation": "correlation constraints are not built yet; remove the key",
-}
 
 
 def load_policy(document: object) -> PortfolioPolicy:
@@ -66,18 +60,23 @@ def _refuse_unknown_keys(value: object, expected: object, path: tuple[str, ...])
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
     for key, item in value.items():
         where = ".".join((*path, str(key)))
-        if where in _NOT_YET:
-            message = f"{where}: {_NOT_YET[where]}"
-            raise PolicyError(message)
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.0)
             message = f"unknown key {where!r}; did you mean {'.'.join((*path, *near))!r}?"
             raise PolicyError(message)
-        if fields[key] == dict[Family, FamilyLimit] and isinstance(item, dict):
+        if (section := _section_of_values(fields[key])) is not None and isinstance(item, dict):
             for name, limit in item.items():
-                _refuse_unknown_keys(limit, FamilyLimit, (*path, key, str(name)))
+                _refuse_unknown_keys(limit, section, (*path, key, str(name)))
         else:
             _refuse_unknown_keys(item, fields[key], (*path, key))
+
+
+def _section_of_values(expected: object) -> type[Section] | None:
+    """Return the section type of the values of a mapping with free keys; None for any other."""
+    if typing.get_origin(expected) is not dict:
+        return None
+    value = typing.get_args(expected)[1]
+    return value if isinstance(value, type) and issubclass(value, Section) else None
 
 
 def _refuse_infinite(value: object, path: tuple[str, ...]) -> None:

@@ -4,24 +4,42 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from schemas.policy.constraints import Constraints
+from schemas.policy.constraints import Constraints, Name
 from schemas.policy.estimation import Estimation
 from schemas.policy.objective import Objective
 from schemas.policy.section import Section
-from schemas.policy.trading import Cash, Costs, Execution, Rebalance
-from schemas.units import Family, PortfolioId, StrategyId, Weight
+from schemas.policy.terms import Attribute
+from schemas.policy.trading import Cash, Costs, Execution, Explain, Overlay, Rebalance
+from schemas.units import Family, Instant, PortfolioId, StrategyId, Weight
 
 Bar = Literal["1s", "5s", "10s", "30s", "1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "1mo"]
 
 
+class DatedBounds(Section, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """Bounds of a strategy's weight for bars that end after ``from`` and not after ``until``."""
+
+    from_: Instant | None = None
+    until: Instant | None = None
+    weight_min: Weight | None = None
+    weight_max: Weight | None = None
+
+
 class StrategyEntry(Section, frozen=True, kw_only=True):
-    """One strategy of the portfolio, its family, and bounds of its own."""
+    """One strategy of the portfolio: family, account, tags, factor betas, bounds of its own.
+
+    Of ``dated`` bounds those that hold at the bar's end take the place of the others, the last of
+    several. ``attributes`` are figures that a custom objective may use by name.
+    """
 
     id: StrategyId
     family: Family = "other"
     weight_min: Weight | None = None
     weight_max: Weight | None = None
     account: str | None = None
+    tags: tuple[Name, ...] = ()
+    factors: dict[Name, float] = field(default_factory=dict)
+    dated: tuple[DatedBounds, ...] = ()
+    attributes: dict[Attribute, float] = field(default_factory=dict)
 
 
 class FromReturns(Section, frozen=True, kw_only=True):
@@ -47,3 +65,6 @@ class PortfolioPolicy(Section, frozen=True, kw_only=True):
     ledger: Literal["assumed", "reported"] = "assumed"
     clock: Literal["event", "wall"] = "event"
     rebalance: Rebalance = Rebalance()
+    overlay: Overlay = Overlay()
+    fallback: tuple[Literal["other_solver", "hrp", "inverse_volatility", "hold"], ...] = ("hold",)
+    explain: Explain = Explain()

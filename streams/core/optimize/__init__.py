@@ -4,7 +4,6 @@ from streams.core.optimize.problem import (
     OBJECTIVES,
     Binding,
     Failed,
-    GroupLimit,
     Infeasible,
     Outcome,
     Problem,
@@ -12,11 +11,14 @@ from streams.core.optimize.problem import (
 )
 from streams.core.optimize.roads import Road, solve
 from streams.core.optimize.rounding import round_weights
+from streams.core.optimize.terms import Aim, Caps, GroupLimit, TradeCosts
 from streams.core.optimize.verify import verify
 
 __all__ = [
     "OBJECTIVES",
+    "Aim",
     "Binding",
+    "Caps",
     "Failed",
     "GroupLimit",
     "Infeasible",
@@ -24,6 +26,7 @@ __all__ = [
     "Problem",
     "Road",
     "Solved",
+    "TradeCosts",
     "round_weights",
     "solve",
     "verify",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from streams.core.optimize.problem import Binding, Problem
+from streams.core.optimize.problem import MAXIMISED, Binding, Problem
 from streams.core.optimize.quadratic import Point
 
 # A scaled multiplier below this is rounding of the solver: coefficients are of size 1.
@@ -27,7 +27,7 @@ def bindings(problem: Problem, point: Point, unit: float) -> tuple[Binding, ...]
         turnover_max, groups in order, weight_max and weight_min in the order of the strategies,
         cash.
     """
-    if problem.objective == "mean_variance":
+    if problem.objective in MAXIMISED:
         unit = -unit  # solved as the minimum of −utility
     return tuple(_each(problem, point, unit))
 
@@ -40,7 +40,8 @@ def _each(problem: Problem, point: Point, unit: float) -> Iterator[Binding]:
     for group, price in zip(problem.groups, point.row_prices[1:].tolist(), strict=True):
         if abs(price) > PRICE_MIN:
             side = "max" if price > 0.0 else "min"
-            yield Binding(key=group.key, strategy=None, side=side, price=-unit * price)
+            of_limit = group.price_of_limit(price, point.legs[:-1])
+            yield Binding(key=group.key, strategy=None, side=side, price=-unit * of_limit)
     pulls = point.pull.tolist()
     for side, sign in (("max", -1.0), ("min", 1.0)):
         for strategy, pull in zip(problem.strategies, pulls[:-1], strict=True):

@@ -38,14 +38,36 @@ def violated_limits(problem: Problem) -> tuple[str, ...] | None:
     tuple of str or None
         Portfolio-file keys; None when the problem is feasible as it stands.
     """
-    if _shortfall(problem, ()) <= SHORTFALL_MAX:
-        return None
+    smallest = next(smallest_sets(problem))
+    return smallest or None
+
+
+def smallest_sets(problem: Problem) -> Iterator[tuple[str, ...]]:
+    """Find every smallest set of limits whose relaxation makes the problem feasible.
+
+    Parameters
+    ----------
+    problem : Problem
+        N strategies.
+
+    Yields
+    ------
+    tuple of str
+        Portfolio-file keys, the sets in the order of `violated_limits`; one empty set when the
+        problem is feasible as it stands.
+    """
     keys = [] if problem.turnover_max is None else ["turnover_max"]
     keys += dict.fromkeys(group.kind for group in problem.groups)
     keys += ["weight_max", "weight_min", "cash"]
-    subsets = (subset for size in range(1, len(keys) + 1) for subset in combinations(keys, size))
-    # There is one: with every limit relaxed a portfolio always exists.
-    return next(subset for subset in subsets if _shortfall(problem, subset) <= SHORTFALL_MAX)
+    for size in range(len(keys) + 1):
+        found = False
+        for subset in combinations(keys, size):
+            if _shortfall(problem, subset) <= SHORTFALL_MAX:
+                found = True
+                yield subset
+        # There is one: with every limit relaxed a portfolio always exists.
+        if found:
+            return
 
 
 def _shortfall(problem: Problem, relaxed: tuple[str, ...]) -> float:
@@ -106,11 +128,13 @@ def _rows(problem: Problem, relaxed: tuple[str, ...], miss: int) -> Iterator[_Ro
     for group in problem.groups:
         if group.kind in relaxed:
             continue
-        columns = np.flatnonzero(group.members).tolist()
-        if group.minimum > -np.inf:
-            yield [*columns, miss], [1.0] * (len(columns) + 1), group.minimum
-        if group.maximum < np.inf:
-            yield [*columns, miss], [-1.0] * len(columns) + [1.0], -group.maximum
+        counts = group.coefficients
+        columns = np.flatnonzero(counts).tolist()
+        values = counts[columns].tolist()
+        if group.row_minimum > -np.inf:
+            yield [*columns, miss], [*values, 1.0], group.row_minimum
+        if group.row_maximum < np.inf:
+            yield [*columns, miss], [*(-value for value in values), 1.0], -group.row_maximum
     if problem.turnover_max is None or "turnover_max" in relaxed:
         return
     moved = list(range(names + 1, miss))

@@ -1,47 +1,51 @@
-"""What is asked of the optimizer, and the three ways it can answer."""
+"""What is asked of the optimizer, and the three ways it can answer.
 
-from dataclasses import dataclass
+A `Problem` has three layers. The linear core stands in `Problem` itself: bounds, cash, turnover,
+and `groups`, where every limit on a weighted sum goes (families, accounts, tags, factors, pair and
+cluster caps); whoever reads rows uses `GroupLimit.coefficients`, `.row_minimum`, `.row_maximum`.
+`caps` holds what needs cones, iteration or whole numbers. `aim`, `costs` and `correlation` hold the
+numbers of the objective, of trading and of the correlation limits. All three have defaults that
+mean "nothing", so that `dataclasses.replace` makes variants of a problem freely.
+"""
+
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 
-from streams.core.arrays import BoolArray, FloatArray
+from streams.core.arrays import FloatArray
 from streams.core.errors import DataError
+from streams.core.optimize.correlation import Correlation
+from streams.core.optimize.objectives import objective_value
+from streams.core.optimize.terms import Aim, Caps, GroupLimit, TradeCosts
+from streams.core.optimize.vocabulary import Custom
 
-OBJECTIVES = ("mean_variance", "min_variance", "equal", "inverse_volatility")
-RULES = ("equal", "inverse_volatility")
+QUADRATIC = ("mean_variance", "min_variance", "tracking")
+RULES = ("equal", "inverse_volatility", "hrp")
+HOMOGENEOUS = ("max_sharpe", "max_diversification", "risk_parity")
+SCENARIO = ("min_cvar", "min_cdar", "kelly")
+MEAN_VARIANCE_LIKE = ("mean_variance", "robust_mean_variance", "min_variance")
+MAXIMISED = (
+    "mean_variance",
+    "robust_mean_variance",
+    "max_sharpe",
+    "max_diversification",
+    "target_volatility",
+    "kelly",
+)
+OBJECTIVES = (
+    *QUADRATIC,
+    *RULES,
+    *HOMOGENEOUS,
+    *SCENARIO,
+    "target_volatility",
+    "target_return",
+    "robust_mean_variance",
+    "custom",
+)
 
 # Asymmetry above this share of the largest entry is not rounding but a wrong matrix.
 _ASYMMETRY_MAX = 1e-9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class GroupLimit:
-    """Bounds on the summed weight of some strategies.
-
-    Parameters
-    ----------
-    key : str
-        Where the limit stands in the portfolio file, "families.trend". The part before the first
-        dot names the kind, which is what an infeasible answer lists.
-    members : BoolArray
-        (N,) true for the strategies that count.
-    minimum, maximum : float
-        Bounds of the sum; −inf and inf where absent.
-    """
-
-    key: str
-    members: BoolArray
-    minimum: float
-    maximum: float
-
-    def __post_init__(self) -> None:
-        assert self.minimum <= self.maximum, f"{self.key}: {self.minimum} > {self.maximum}"
-
-    @property
-    def kind(self) -> str:
-        """Portfolio-file key without the member, "families"."""
-        return self.key.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,6 +81,24 @@ class Problem:
         Bound of the turnover; None is no bound.
     long_only : bool
         weight_min is then ≥ 0, and relaxing weight_min never goes short.
+    aim : Aim
+        Numbers of the objective.
+    caps : Caps
+        Limits that are no bound of a weighted sum.
+    costs : TradeCosts or None
+        Charged to the objective by mean_variance, robust_mean_variance and min_variance.
+    correlation : Correlation or None
+        What the limits on correlation came to for this Σ; its rows are among `groups`.
+    penalty : FloatArray or None
+        (N, N) positive semidefinite P: the objectives that take costs are charged ½w'Pw a year.
+    scenarios : FloatArray or None
+        (T, N) returns of T bars, complete, for CVaR, CDaR and Kelly.
+    periods_per_year : float
+        Bars of `scenarios` in a year.
+    cash_return : float
+        Simple return of cash per bar.
+    custom : Custom or None
+        Terms of the objective custom.
 
     Raises
     ------
@@ -99,6 +121,15 @@ class Problem:
     cash_max: float
     turnover_max: float | None
     long_only: bool
+    aim: Aim = field(default_factory=Aim)
+    caps: Caps = field(default_factory=Caps)
+    costs: TradeCosts | None = None
+    correlation: Correlation | None = None
+    penalty: FloatArray | None = None
+    scenarios: FloatArray | None = None
+    periods_per_year: float = 1.0
+    cash_return: float = 0.0
+    custom: Custom | None = None
 
     def __post_init__(self) -> None:
         self._check_meaning()
@@ -145,23 +176,25 @@ class Problem:
             message = f"cov_annual differs from its transpose by {skew}; expected them equal"
             raise DataError(message)
 
+    @property
+    def cash_return_annual(self) -> float:
+        """Simple return of cash times bars in a year."""
+        return self.cash_return * self.periods_per_year
+
     def objective_value(self, weights: FloatArray) -> float:
-        """Give the utility for mean_variance, the annual variance for every other objective.
+        """Give what the objective comes to, in the unit and sign it is reported in.
 
         Parameters
         ----------
         weights : FloatArray
-            (N,).
+            (N,); what they leave is cash.
 
         Returns
         -------
         float
-            μ'w − ½·risk_aversion·w'Σw, or w'Σw, per year.
+            As `objectives.objective_value`.
         """
-        variance = float(weights @ self.cov_annual @ weights)
-        if self.objective != "mean_variance":
-            return variance
-        return float(self.mean_annual @ weights) - 0.5 * self.risk_aversion * variance
+        return objective_value(self, weights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,12 +238,20 @@ class Solved:
     binding : tuple of Binding
         Limits with a price that is not zero.
     solver : str
-        "piqp", "clarabel", "cvxpy/clarabel"; "rule" where the rule itself is feasible, "limits"
-        where the limits leave a single point.
+        "piqp", "clarabel", "newton", "cvxpy/clarabel", "cvxpy/scs"; "rule" where the rule itself
+        is feasible, "limits" where the limits leave a single point.
     exact : bool
         The optimality conditions were solved as equations and hold to rounding.
     iterations : int
         Of the solver; 0 for a rule.
+    gap : float
+        With whole numbers: how much better than this the optimum may be, as a share of the
+        objective; inf where no bound is known. Above `whole.GAP_MAX` this is no optimum.
+    fallback : str
+        The objective that was solved instead and why; "" as a rule.
+    step : str
+        Of the ladder that led here when no solver answered: "other_solver", "hrp",
+        "inverse_volatility"; "none" where none was needed.
     """
 
     weights: FloatArray
@@ -220,6 +261,9 @@ class Solved:
     solver: str
     exact: bool
     iterations: int
+    gap: float = 0.0
+    fallback: str = ""
+    step: str = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

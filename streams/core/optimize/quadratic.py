@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from streams.core.arrays import BoolArray, FloatArray
+from streams.core.optimize.objectives import reference_of
 from streams.core.optimize.problem import RULES, Problem
 from streams.core.optimize.rules import rule_weights
 
@@ -100,18 +101,17 @@ def quadratic_of(problem: Problem) -> tuple[Quadratic, float]:
     hessian = np.zeros((names + 1, names + 1), order="F")
     gradient = np.zeros(names + 1)
     factor = 1.0  # minimised objective = factor · (½x'Hx + g'x)
+    assert problem.costs is None, "costs are no quadratic"
     if problem.objective in RULES:
         hessian[range(names), range(names)] = 1.0
         gradient[:names] = -rule_weights(problem)
         scale = 1.0
     else:
-        aversion, scale = problem.risk_aversion, scale_of(problem)
-        if problem.objective == "min_variance":
-            aversion, factor = 1.0, 2.0
-        else:
-            gradient[:names] = -problem.mean_annual
-        np.multiply(problem.cov_annual, aversion / scale, out=hessian[:names, :names])
-        gradient /= scale
+        scale = scale_of(problem)
+        if problem.objective != "mean_variance":
+            factor = 2.0
+        gradient[:names] = slope_of(problem) / scale
+        np.multiply(curvature_of(problem), 1.0 / scale, out=hessian[:names, :names])
     rows, row_lower, row_upper = _rows_of(problem)
     quadratic = Quadratic(
         hessian=hessian,
@@ -127,6 +127,32 @@ def quadratic_of(problem: Problem) -> tuple[Quadratic, float]:
     return quadratic, factor * scale
 
 
+def curvature_of(problem: Problem) -> FloatArray:
+    """(N, N) H of the minimised ½w'Hw + g'w, penalty included.
+
+    Parameters
+    ----------
+    problem : Problem
+        mean_variance (or its robust kin): H = λΣ + P; tracking and the others: H = Σ, and
+        Σ + P/λ for min_variance.
+    """
+    if problem.objective in {"mean_variance", "robust_mean_variance"}:
+        curvature = problem.risk_aversion * problem.cov_annual
+        return curvature if problem.penalty is None else curvature + problem.penalty
+    if problem.penalty is None:
+        return problem.cov_annual
+    return np.asarray(problem.cov_annual + problem.penalty / problem.risk_aversion)
+
+
+def slope_of(problem: Problem) -> FloatArray:
+    """(N,) g of the minimised ½w'Hw + g'w."""
+    if problem.objective in {"mean_variance", "robust_mean_variance"}:
+        return -problem.mean_annual
+    if problem.objective == "tracking":
+        return np.asarray(-problem.cov_annual @ reference_of(problem))
+    return np.zeros(len(problem.strategies))
+
+
 def scale_of(problem: Problem) -> float:
     """Estimate the size of the objective near the optimum, which tolerances are relative to.
 
@@ -136,7 +162,7 @@ def scale_of(problem: Problem) -> float:
     Parameters
     ----------
     problem : Problem
-        mean_variance or min_variance.
+        Any but a rule.
 
     Returns
     -------
@@ -148,7 +174,7 @@ def scale_of(problem: Problem) -> float:
     scale = 0.0
     if largest > _VARIANCE_MIN:
         scale = 1.0 / float(np.mean(1.0 / np.maximum(variances, _VARIANCE_FLOOR * largest)))
-    if problem.objective == "mean_variance":
+    if problem.objective in {"mean_variance", "robust_mean_variance"}:
         scale = max(problem.risk_aversion * scale, float(np.abs(problem.mean_annual).max()))
     return scale or 1.0
 
@@ -178,9 +204,9 @@ def _rows_of(problem: Problem) -> tuple[FloatArray, FloatArray, FloatArray]:
     rows = np.zeros((1 + len(problem.groups), names + 1))
     rows[0] = 1.0
     for row, group in zip(rows[1:], problem.groups, strict=True):
-        row[:names] = group.members
-    row_lower = np.array([1.0, *(group.minimum for group in problem.groups)])
-    row_upper = np.array([1.0, *(group.maximum for group in problem.groups)])
+        row[:names] = group.coefficients
+    row_lower = np.array([1.0, *(group.row_minimum for group in problem.groups)])
+    row_upper = np.array([1.0, *(group.row_maximum for group in problem.groups)])
     return rows, row_lower, row_upper
 
 

@@ -7,6 +7,9 @@ import numpy as np
 
 from streams.core.arrays import FloatArray
 from streams.core.optimize.problem import Problem
+from streams.core.optimize.terms import GroupLimit
+from streams.core.optimize.verify_caps import verify_caps
+from streams.core.optimize.vocabulary import custom_faults
 
 
 def verify(
@@ -23,7 +26,8 @@ def verify(
     cash : float
         To check.
     tolerance : float
-        Excess over a limit that is still passed, in weight.
+        Excess over a limit that is still passed, in weight (in the limit's own unit for the
+        others: volatility, CVaR, a share of risk).
 
     Returns
     -------
@@ -41,6 +45,8 @@ def verify(
         *_groups(problem, weights, tolerance),
         *_cash(problem, cash, tolerance),
         *_turnover(problem, weights, cash, tolerance),
+        *verify_caps(problem, weights, tolerance),
+        *(custom_faults(problem.custom, problem, weights) if problem.custom else ()),
     )
 
 
@@ -61,11 +67,20 @@ def _weights(problem: Problem, weights: FloatArray, tolerance: float) -> Iterato
 
 def _groups(problem: Problem, weights: FloatArray, tolerance: float) -> Iterator[str]:
     for group in problem.groups:
-        value = math.fsum(weights[group.members].tolist())
+        value = _value_of(group, weights)
         if value > group.maximum + tolerance:
             yield f"{group.key}: {value!r} > {group.maximum!r}"
         if value < group.minimum - tolerance:
             yield f"{group.key}: {value!r} < {group.minimum!r}"
+
+
+def _value_of(group: GroupLimit, weights: FloatArray) -> float:
+    loadings = group.members.astype(np.float64) if group.loadings is None else group.loadings
+    value = math.fsum((loadings * weights).tolist())
+    if group.share_of is None:
+        return value
+    whole = math.fsum((group.share_of * weights).tolist())
+    return value / whole if whole > 0.0 else 0.0
 
 
 def _cash(problem: Problem, cash: float, tolerance: float) -> Iterator[str]:

@@ -74,8 +74,10 @@ def test_limits_missed_by_rounding_are_met():
 
 
 def test_groups_of_another_kind_are_named_by_their_own_key():
-    pair = GroupLimit(key="correlation.a+b", members=members(1, 1, 1), minimum=0.0, maximum=0.5)
-    assert violated_limits(plain(np.eye(3), groups=(pair,))) == ("correlation",)
+    pair = GroupLimit(
+        key="correlation.pair_weight_max.a/b", members=members(1, 1, 1), minimum=0.0, maximum=0.5
+    )
+    assert violated_limits(plain(np.eye(3), groups=(pair,))) == ("correlation.pair_weight_max",)
 
 
 @settings(max_examples=2 * settings.default.max_examples)

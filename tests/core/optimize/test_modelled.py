@@ -1,10 +1,11 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cvxpy as cp
 import numpy as np
 import pytest
 
-from streams.core.optimize import Failed, Infeasible, Solved, modelled, solve, verify
+from streams.core.optimize import Failed, Infeasible, Solved, model, modelled, solve, verify
 from tests.core.optimize.problems import moments, plain, random_problem
 
 
@@ -93,10 +94,10 @@ def test_both_roads_give_the_same_prices():
 
 
 def test_a_shape_is_compiled_once_and_its_parameters_filled_anew():
-    modelled._compile.cache_clear()
+    model.compiled.cache_clear()
     first = solve(plain(np.diag([0.01, 0.04])), "modelled")
     again = solve(plain(np.diag([0.04, 0.01])), "modelled")
-    assert modelled._compile.cache_info().misses == 1
+    assert model.compiled.cache_info().misses == 1
     assert first.weights.tolist() == pytest.approx([0.8, 0.2], abs=1e-6)
     assert again.weights.tolist() == pytest.approx([0.2, 0.8], abs=1e-6)
     assert not first.exact
@@ -112,7 +113,7 @@ def test_what_was_solved_before_does_not_change_the_answer():
 
 
 def test_a_solver_error_is_a_value(monkeypatch):
-    def run(_problem, _tolerance):
+    def run(_problem, _tolerance, _solver):
         message = "numerical trouble"
         raise cp.SolverError(message)
 
@@ -120,21 +121,15 @@ def test_a_solver_error_is_a_value(monkeypatch):
     outcome = solve(plain(np.eye(2)), "modelled")
     assert outcome == Failed(
         reason="cvxpy/clarabel at 1e-13: numerical trouble; "
-        "cvxpy/clarabel at 1e-10: numerical trouble"
+        "cvxpy/clarabel at 1e-10: numerical trouble; "
+        "cvxpy/scs at 1e-10: numerical trouble"
     )
 
 
 def test_an_inaccurate_solution_is_not_a_solution(monkeypatch):
-    compiled = modelled._compile(modelled._Shape(names=2, groups=0, turnover=False))
+    compiled = model.compiled(model.Shape(names=2))
     almost = SimpleNamespace(status="optimal_inaccurate", solve=lambda **_options: None)
-    shell = modelled._Compiled(
-        problem=almost,
-        weights=compiled.weights,
-        cash=compiled.cash,
-        parameters=compiled.parameters,
-        constraints=compiled.constraints,
-    )
-    monkeypatch.setattr(modelled, "_compile", lambda _shape: shell)
+    monkeypatch.setattr(modelled, "compiled", lambda _shape: replace(compiled, problem=almost))
     outcome = solve(plain(np.eye(2)), "modelled")
     assert isinstance(outcome, Failed)
     assert outcome.reason.endswith("optimal_inaccurate")

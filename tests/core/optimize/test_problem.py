@@ -29,7 +29,7 @@ def test_numbers_that_cannot_be_used_are_refused_by_name(changes, message):
     "changes",
     [
         {"strategies": ("only",)},
-        {"objective": "max_sharpe"},
+        {"objective": "max_luck"},
         {"weight_min": np.array([0.6, 0.0]), "weight_max": np.array([0.5, 1.0])},
         {"weight_min": np.array([-0.1, 0.0])},
         {"cash_min": 0.2, "cash_max": 0.1},
