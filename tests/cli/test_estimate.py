@@ -22,7 +22,7 @@ def estimate(apse, path, *more):
 
 def test_the_answer_has_the_promised_shape(apse, returns_file):
     document = estimate(apse, returns_file)
-    assert set(document) == {"metrics", "covariance_annual"}
+    assert {"metrics", "covariance_annual", "expected_returns", "signals"} <= set(document)
     assert set(document["covariance_annual"]) == {"strategies", "matrix", "n_common"}
     assert set(document["metrics"]) == set(NAMES)
     for metrics in document["metrics"].values():
@@ -146,3 +146,70 @@ def test_a_bad_cell_is_named_with_its_row(apse, returns_file):
 def test_a_missing_file_is_an_input_error(apse, tmp_path):
     answer = apse("estimate", "--returns", tmp_path / "none.csv", "--periods-per-year", 252)
     assert answer.code == 2
+
+
+def test_expected_returns_come_with_their_standard_errors(apse, returns_file):
+    told = estimate(apse, returns_file, "--mean", "james_stein", "--covariance", "ledoit_wolf")
+    means = told["expected_returns"]["strategies"]
+    assert set(means) == set(NAMES)
+    assert 0 <= told["expected_returns"]["shrinkage"] <= 1
+    rows = pd.DataFrame(ragged_values(), columns=NAMES).dropna()
+    plain = estimate(apse, returns_file)["expected_returns"]["strategies"]
+    for name in NAMES:
+        assert plain[name]["mean_annual"] == pytest.approx(rows[name].mean() * 252, rel=1e-10)
+        error = rows[name].std() * np.sqrt(252) / np.sqrt(len(rows) / 252)
+        assert plain[name]["standard_error_annual"] == pytest.approx(error, rel=1e-10)
+        assert means[name]["standard_error_annual"] > 0
+
+
+def test_the_covariance_says_what_became_of_it(apse, returns_file):
+    told = estimate(apse, returns_file, "--covariance", "oas", "--ragged", "pairwise")
+    structure, matrix = told["covariance_structure"], np.array(told["covariance_annual"]["matrix"])
+    assert structure["covariance"] == "oas"
+    assert 0 < structure["shrinkage"] <= 1
+    deviations = np.sqrt(np.diag(matrix))
+    correlation = matrix / np.multiply.outer(deviations, deviations)
+    assert structure["condition_number"] == pytest.approx(np.linalg.cond(correlation), rel=1e-9)
+    pairs = correlation[np.triu_indices(len(NAMES), 1)]
+    assert structure["average_correlation"] == pytest.approx(pairs.mean())
+    assert structure["max_correlation"] == pytest.approx(pairs.max())
+    assert 1 <= structure["effective_bets"] <= len(NAMES)
+
+
+def test_quality_judges_every_estimator_asked_for(apse, tmp_path):
+    rng = np.random.default_rng(1)
+    path = write_wide(
+        tmp_path / "long.csv", 0.01 * rng.standard_normal((300, 3)), names=list("abc")
+    )
+    more = ("--quality", "--compare", "ewma:0.97", "--compare", "sample")
+    told = estimate(apse, path, "--covariance", "ledoit_wolf", *more)["quality"]
+    assert [one["covariance"] for one in told] == ["ledoit_wolf", "ewma:0.97", "sample"]
+    for one in told:
+        assert one["n_bars"] == 252
+        assert one["bias_random"] == pytest.approx(1.0, abs=0.15)
+        assert one["bias_held"] == pytest.approx(1.0, abs=0.15)
+    answer = apse("estimate", "--returns", path, "--periods-per-year", 252, "--quality")
+    assert answer.code == 0
+    assert "bias held" in answer.out
+
+
+def test_the_estimation_of_a_portfolio_file_is_used(apse, returns_file, tmp_path):
+    path = tmp_path / "portfolio.yaml"
+    path.write_text(
+        "portfolio_id: p\nbar: 1d\nperiods_per_year: 252\nstrategies: {from_returns: true}\n"
+        "estimation:\n  mean: black_litterman\n  views:\n"
+        f"    - {{strategies: {{{NAMES[0]}: 1}}, return_annual: 0.25, confidence: 1}}\n"
+    )
+    told = estimate(apse, returns_file, "--portfolio", path)["expected_returns"]
+    assert told["mean"] == "black_litterman"
+    assert told["strategies"][NAMES[0]]["mean_annual"] == pytest.approx(0.25)
+
+
+def test_estimates_that_do_not_fit_each_other_are_refused(apse, returns_file):
+    base = ["--returns", returns_file, "--periods-per-year", 252]
+    answer = apse("estimate", *base, "--covariance", "ledoit_wolf", "--ragged", "pairwise")
+    assert answer.code == 2
+    assert "complete rows" in answer.err
+    answer = apse("estimate", *base, "--mean", "best")
+    assert answer.code == 2
+    assert "best" in answer.err

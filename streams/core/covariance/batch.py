@@ -1,79 +1,77 @@
-"""Covariance of complete rows, exactly: what the rolling one must equal, and what decisions use."""
+"""Covariance of given rows, exactly: what the rolling one must equal, and what decisions use."""
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from streams.core.arrays import FloatArray, IntArray
+from streams.core.covariance.moments import (
+    ROWS_MIN,
+    centre,
+    correlation_of,
+    effective_count,
+    ewma_weights,
+    gram,
+    require_finite,
+    scaled,
+    winsorized,
+)
+from streams.core.covariance.ragged import RaggedMoments, congruent_moments, pairwise_moments
+from streams.core.covariance.shrink import (
+    oas_shrinkage,
+    shrinkage,
+    towards_blocks,
+    towards_constant_correlation,
+    towards_identity,
+)
+from streams.core.covariance.spec import CovarianceSpec, covariance_spec, parse_covariance
+from streams.core.covariance.spectral import denoised, factor_model, psd_distance
 from streams.core.errors import ConfigError, DataError
 
 __all__ = [
     "ROWS_MIN",
+    "CovarianceEstimate",
     "CovarianceSpec",
     "average_correlation",
     "centre",
     "complete_rows",
     "covariance",
+    "covariance_spec",
+    "estimate",
     "ewma_weights",
+    "finish",
     "parse_covariance",
     "psd_distance",
     "require_finite",
     "shrinkage",
 ]
 
-ROWS_MIN: Final = 2  # one row has no spread
-_EWMA = "ewma:"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CovarianceSpec:
-    """Which estimator, as spelled in files: see `parse_covariance`.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CovarianceEstimate:
+    """A covariance, and what became of it on the way.
 
     Attributes
     ----------
-    kind
-        The estimator.
-    decay
-        Weight of a row relative to the next newer one; `ewma` only.
+    matrix
+        (N, N) per bar^2, exactly symmetric, positive semi-definite up to rounding.
+    n_effective
+        Equally weighted complete rows that say as much.
+    shrinkage
+        Share of the target; None where there is none.
+    factors
+        Eigenvalues kept as signal; None where all are.
+    repair_distance
+        Share of their Frobenius norm that a repair moved the correlations by.
     """
 
-    kind: Literal["sample", "ewma", "ledoit_wolf"]
-    decay: float | None = None
-
-
-def parse_covariance(literal: str) -> CovarianceSpec:
-    """Read `sample`, `ewma:LAMBDA` or `ledoit_wolf`.
-
-    Raises
-    ------
-    ConfigError
-        Naming the literal and what may be written.
-
-    Examples
-    --------
-    >>> parse_covariance("ewma:0.94")
-    CovarianceSpec(kind='ewma', decay=0.94)
-    """
-    if literal == "sample":
-        return CovarianceSpec(kind="sample")
-    if literal == "ledoit_wolf":
-        return CovarianceSpec(kind="ledoit_wolf")
-    if literal.startswith(_EWMA):
-        return CovarianceSpec(kind="ewma", decay=_decay(literal))
-    msg = f"covariance is {literal!r}; expected sample, ewma:LAMBDA (as ewma:0.94) or ledoit_wolf"
-    raise ConfigError(msg)
-
-
-def _decay(literal: str) -> float:
-    try:
-        decay = float(literal.removeprefix(_EWMA))
-    except ValueError:
-        decay = float("nan")
-    if not 0.0 < decay < 1.0:
-        msg = f"covariance is {literal!r}; expected ewma:LAMBDA with 0 < LAMBDA < 1, as ewma:0.94"
-        raise ConfigError(msg)
-    return decay
+    matrix: FloatArray
+    n_effective: float
+    shrinkage: float | None = None
+    factors: int | None = None
+    repair_distance: float = 0.0
 
 
 def complete_rows(values: FloatArray, columns: IntArray) -> tuple[FloatArray, int]:
@@ -98,13 +96,46 @@ def complete_rows(values: FloatArray, columns: IntArray) -> tuple[FloatArray, in
     return rows, len(rows)
 
 
+def estimate(values: FloatArray, spec: CovarianceSpec) -> CovarianceEstimate:
+    """Estimate the covariance per bar of rows, with or without holes.
+
+    Parameters
+    ----------
+    values
+        (T, N), oldest first, NaN = missing.
+    spec
+        Which estimator, and what it does with holes.
+
+    Raises
+    ------
+    DataError
+        Fewer than two complete rows (of all columns, or as `spec.ragged` says), too few columns, a
+        repair beyond its limit, or returns too large for their products to be numbers.
+    ConfigError
+        An estimator that needs complete rows, with `spec.ragged` of another kind.
+    """
+    if spec.winsorize is not None:
+        values = winsorized(values, spec.winsorize)
+    with np.errstate(all="ignore"):  # what overflows is refused below
+        if spec.ragged == "complete_rows":
+            rows = values[~np.isnan(values).any(axis=1)]
+            if len(rows) < ROWS_MIN:
+                msg = f"covariance needs at least {ROWS_MIN} complete rows, there are {len(rows)}"
+                raise DataError(msg)
+            done = _of_complete(rows, spec)
+        else:
+            done = _of_ragged(values, spec)
+    require_finite(done.matrix)
+    return done
+
+
 def covariance(rows: FloatArray, spec: CovarianceSpec) -> FloatArray:
     """Estimate the covariance per bar of complete rows.
 
     `sample`: about the mean, divided by n - 1. `ewma`: about zero, weights decay^k normalised to
     1, k = 0 the newest row. `ledoit_wolf`: the moments about the mean divided by n, shrunk to a
     multiple of the identity: Ledoit and Wolf (2004), "A well-conditioned estimator for
-    large-dimensional covariance matrices", section 3.3.
+    large-dimensional covariance matrices", section 3.3. docs/estimates.md has them all.
 
     Parameters
     ----------
@@ -116,89 +147,47 @@ def covariance(rows: FloatArray, spec: CovarianceSpec) -> FloatArray:
     Returns
     -------
     FloatArray
-        (N, N) per bar^2, exactly symmetric, positive semi-definite up to rounding since it is a
-        sum of squares.
+        (N, N) per bar^2, exactly symmetric, positive semi-definite up to rounding.
 
     Raises
     ------
     DataError
         Fewer than two rows, or returns too large for their products to be numbers.
     """
-    count, columns = rows.shape
-    assert columns > 0, rows.shape
-    if count < ROWS_MIN:
-        msg = f"covariance needs at least {ROWS_MIN} complete rows, there are {count}"
-        raise DataError(msg)
-    with np.errstate(all="ignore"):  # what overflows is refused below
-        if spec.decay is not None:
-            matrix = _gram(rows * np.sqrt(ewma_weights(count, spec.decay))[:, None])
-        else:
-            centred = rows - centre(rows)
-            matrix = _gram(centred) / (count - 1 if spec.kind == "sample" else count)
-            if spec.kind == "ledoit_wolf":
-                norms = np.einsum("ij,ij->i", centred, centred)
-                _shrink_to_identity(matrix, float(norms @ norms), count)
-    return require_finite(matrix)
+    assert rows.shape[1] > 0, rows.shape
+    return estimate(rows, spec).matrix
 
 
-def ewma_weights(count: int, decay: float) -> FloatArray:
-    """Give the weights of `count` rows, oldest first, sum 1."""
-    weights: FloatArray = decay ** np.arange(count - 1, -1, -1, dtype=np.float64)
-    weights /= weights.sum()
-    return weights
-
-
-def centre(rows: FloatArray) -> FloatArray:
-    """Give the column means, (N,); of a constant column exactly its value, so it has no spread."""
-    low = rows.min(axis=0)
-    means: FloatArray = np.where(low == rows.max(axis=0), low, rows.mean(axis=0))
-    return means
-
-
-def shrinkage(*, distance: float, total: float, norms_squared: float, count: int) -> float:
-    """Tell how far to shrink central second moments S towards m I, m the mean variance.
-
-    With ||A||^2 = sum of squared entries: b^2 / d^2 of Ledoit and Wolf (2004), section 3.3, with
-    d^2 = ||S - mI||^2 and b^2 = min(d^2, mean of ||xx' - S||^2 over the rows / n).
+def finish(online: FloatArray, rows: FloatArray, spec: CovarianceSpec) -> CovarianceEstimate:
+    """Make the estimate from the matrix that `spec.online` has at hand.
 
     Parameters
     ----------
-    distance
-        d^2, S divided by n.
-    total
-        ||S||^2.
-    norms_squared
-        Sum over the rows of ||x||^4, x centred.
-    count
-        n.
+    online
+        (N, N) the covariance by `spec.online` of the complete rows.
+    rows
+        (T, N) the same bars with their holes.
+    spec
+        Which estimator; `is_finished_online`.
 
     Returns
     -------
-    float
-        From 0 to 1; NaN if a sum is beyond float64.
+    CovarianceEstimate
+        What `estimate` gives, up to the rounding of the sums that were kept.
     """
-    noise = min((norms_squared / count - total) / count, distance)
-    if not np.isfinite(norms_squared + total):
-        return float("nan")
-    return noise / distance if noise > 0.0 else 0.0
-
-
-def require_finite(matrix: FloatArray) -> FloatArray:
-    """Give the matrix back, or refuse it.
-
-    Raises
-    ------
-    DataError
-        An entry is not a number.
-    """
-    if not np.isfinite(matrix).all():
-        largest = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
-        msg = (
-            f"covariance of column {largest} is beyond float64; "
-            "expected returns below about 1e150 in size"
-        )
-        raise DataError(msg)
-    return matrix
+    assert spec.is_finished_online, spec
+    complete = rows[~np.isnan(rows).any(axis=1)]
+    count = len(complete)
+    if spec.is_online:
+        n_effective = _effective(count, spec.decay)
+        return CovarianceEstimate(matrix=online, n_effective=n_effective)
+    with np.errstate(all="ignore"):
+        if spec.kind == "ewma_split":
+            done = _split(online, complete, spec)
+        else:
+            done = _from_moments(online, float(count), spec)
+    require_finite(done.matrix)
+    return done
 
 
 def average_correlation(matrix: FloatArray, weights: FloatArray | None = None) -> float | None:
@@ -232,36 +221,176 @@ def average_correlation(matrix: FloatArray, weights: FloatArray | None = None) -
     return min(max(average, -1.0), 1.0) if weights is None else average
 
 
-def psd_distance(matrix: FloatArray) -> float:
-    """Measure how far a symmetric matrix is from being positive semi-definite.
-
-    Returns
-    -------
-    float
-        Spectral-norm distance to the nearest such matrix, in the unit of the matrix: minus the
-        least eigenvalue, 0 if there is none below zero.
-    """
-    return max(0.0, -float(np.linalg.eigvalsh(matrix)[0]))
+# ---------------------------------------------------------------- complete rows
 
 
-# X'X: the product of a matrix with its own transpose is one call of BLAS syrk, and symmetric.
-def _gram(rows: FloatArray) -> FloatArray:
-    product: FloatArray = rows.T @ rows
-    lower = np.tril(product)
-    return lower + np.tril(product, -1).T
+def _sample(rows: FloatArray, _spec: CovarianceSpec) -> CovarianceEstimate:
+    count = len(rows)
+    return CovarianceEstimate(
+        matrix=gram(rows - centre(rows)) / (count - 1), n_effective=float(count)
+    )
 
 
-# In place: S, divided by n, towards its mean variance times the identity.
-def _shrink_to_identity(moments: FloatArray, norms_squared: float, count: int) -> None:
+def _ewma(rows: FloatArray, spec: CovarianceSpec) -> CovarianceEstimate:
+    assert spec.decay is not None, spec
+    weights = ewma_weights(len(rows), spec.decay)
+    matrix = gram(rows * np.sqrt(weights)[:, None])
+    return CovarianceEstimate(matrix=matrix, n_effective=effective_count(weights))
+
+
+def _ewma_split(rows: FloatArray, spec: CovarianceSpec) -> CovarianceEstimate:
+    return _split(_ewma(rows, spec).matrix, rows, spec)
+
+
+def _ledoit_wolf(rows: FloatArray, spec: CovarianceSpec) -> CovarianceEstimate:
+    centred, moments, count = _central(rows, spec)
+    norms = np.einsum("ij,ij->i", centred, centred)
+    if spec.decay is None:
+        fourth = float(norms @ norms)
+    else:
+        fourth = count * float(ewma_weights(len(rows), spec.decay) @ (norms * norms))
     diagonal = np.diag_indices(len(moments))
-    mean_variance = float(moments[diagonal].mean())
     apart = moments.copy()
-    apart[diagonal] -= mean_variance
+    apart[diagonal] -= float(moments[diagonal].mean())
     share = shrinkage(
         distance=float(np.vdot(apart, apart)),
         total=float(np.vdot(moments, moments)),
-        norms_squared=norms_squared,
+        norms_squared=fourth,
         count=count,
     )
-    moments *= 1.0 - share
-    moments[diagonal] += share * mean_variance
+    towards_identity(moments, share)
+    return CovarianceEstimate(matrix=moments, n_effective=count, shrinkage=share)
+
+
+def _oas(rows: FloatArray, spec: CovarianceSpec) -> CovarianceEstimate:
+    _, moments, count = _central(rows, spec)
+    share = oas_shrinkage(moments, count)
+    towards_identity(moments, share)
+    return CovarianceEstimate(matrix=moments, n_effective=count, shrinkage=share)
+
+
+def _constant_correlation(rows: FloatArray, spec: CovarianceSpec) -> CovarianceEstimate:
+    centred, moments, count = _central(rows, spec)
+    matrix, share = towards_constant_correlation(centred, moments)
+    return CovarianceEstimate(matrix=matrix, n_effective=count, shrinkage=share)
+
+
+def _cluster_block(rows: FloatArray, spec: CovarianceSpec) -> CovarianceEstimate:
+    assert spec.limit is not None, spec
+    centred, moments, count = _central(rows, spec)
+    matrix, share = towards_blocks(centred, moments, spec.limit)
+    return CovarianceEstimate(matrix=matrix, n_effective=count, shrinkage=share)
+
+
+def _denoise(rows: FloatArray, spec: CovarianceSpec) -> CovarianceEstimate:
+    return _from_moments(_sample(rows, spec).matrix, float(len(rows)), spec)
+
+
+def _factor(rows: FloatArray, spec: CovarianceSpec) -> CovarianceEstimate:
+    sample = _sample(rows, spec).matrix
+    return _from_moments(sample, float(len(rows)), spec, rows - centre(rows))
+
+
+_ESTIMATORS: Final[dict[str, Callable[[FloatArray, CovarianceSpec], CovarianceEstimate]]] = {
+    "sample": _sample,
+    "ewma": _ewma,
+    "ewma_split": _ewma_split,
+    "ledoit_wolf": _ledoit_wolf,
+    "oas": _oas,
+    "constant_correlation": _constant_correlation,
+    "cluster_block": _cluster_block,
+    "denoise": _denoise,
+    "factor": _factor,
+}
+
+
+def _of_complete(rows: FloatArray, spec: CovarianceSpec) -> CovarianceEstimate:
+    return _ESTIMATORS[spec.kind](rows, spec)
+
+
+# Rows about their (weighted) mean, their moments divided by n, and how many rows that is worth.
+def _central(rows: FloatArray, spec: CovarianceSpec) -> tuple[FloatArray, FloatArray, float]:
+    if spec.decay is None:
+        centred = rows - centre(rows)
+        return centred, gram(centred) / len(rows), float(len(rows))
+    weights = ewma_weights(len(rows), spec.decay)
+    centred = rows - centre(rows, weights)
+    return centred, gram(centred * np.sqrt(weights)[:, None]), effective_count(weights)
+
+
+# Correlations of one memory, variances of another.
+def _split(correlated: FloatArray, rows: FloatArray, spec: CovarianceSpec) -> CovarianceEstimate:
+    assert spec.decay is not None, spec
+    assert spec.volatility_decay is not None, spec
+    variances = ewma_weights(len(rows), spec.volatility_decay) @ (rows * rows)
+    return CovarianceEstimate(
+        matrix=_with_variances(correlated, variances),
+        n_effective=_effective(len(rows), spec.decay),
+    )
+
+
+def _with_variances(matrix: FloatArray, variances: FloatArray) -> FloatArray:
+    correlation, _ = correlation_of(matrix)
+    out = scaled(correlation, np.sqrt(variances))
+    np.fill_diagonal(out, variances)
+    return out
+
+
+def _effective(count: int, decay: float | None) -> float:
+    return float(count) if decay is None else effective_count(ewma_weights(count, decay))
+
+
+# ---------------------------------------------------------------- from second moments alone
+
+
+# What needs no more than the sample covariance (divided by n - 1) and n.
+def _from_moments(
+    sample: FloatArray, count: float, spec: CovarianceSpec, centred: FloatArray | None = None
+) -> CovarianceEstimate:
+    if not np.isfinite(sample).all():
+        return CovarianceEstimate(matrix=sample, n_effective=count)  # the caller refuses it
+    if spec.kind == "denoise":
+        matrix, factors = denoised(sample, count)
+        return CovarianceEstimate(matrix=matrix, n_effective=count, factors=factors)
+    if spec.kind == "factor":
+        matrix, factors = factor_model(sample, count, spec.factors, centred)
+        return CovarianceEstimate(matrix=matrix, n_effective=count, factors=factors)
+    assert spec.kind == "oas", spec
+    moments = sample * ((count - 1.0) / count) if spec.decay is None else sample.copy()
+    share = oas_shrinkage(moments, count)
+    towards_identity(moments, share)
+    return CovarianceEstimate(matrix=moments, n_effective=count, shrinkage=share)
+
+
+def _of_ragged(values: FloatArray, spec: CovarianceSpec) -> CovarianceEstimate:
+    if spec.kind in {"ledoit_wolf", "constant_correlation", "cluster_block"}:
+        msg = (
+            f"estimation.ragged {spec.ragged} is of no use to covariance {spec.kind}, which needs "
+            "complete rows; expected sample, ewma, ewma_split, oas, denoise or factor"
+        )
+        raise ConfigError(msg)
+    moments_of = pairwise_moments if spec.ragged == "pairwise" else congruent_moments
+    found = moments_of(values, spec.decay)
+    if spec.kind in {"sample", "ewma"}:
+        done = CovarianceEstimate(matrix=found.matrix, n_effective=found.count)
+    elif spec.kind == "ewma_split":
+        done = _split_ragged(found, values, spec)
+    else:
+        done = _from_moments(found.matrix, found.count, spec)
+    return replace(done, repair_distance=found.distance)
+
+
+def _split_ragged(
+    correlated: RaggedMoments, values: FloatArray, spec: CovarianceSpec
+) -> CovarianceEstimate:
+    assert spec.volatility_decay is not None, spec
+    # On the diagonal a column's rows are its own, and no repair moves it.
+    variances = np.array(
+        [
+            float(ewma_weights(len(own), spec.volatility_decay) @ (own * own))
+            for own in (column[~np.isnan(column)] for column in values.T)
+        ]
+    )
+    return CovarianceEstimate(
+        matrix=_with_variances(correlated.matrix, variances), n_effective=correlated.count
+    )

@@ -46,16 +46,21 @@ class RollingCovariance:
         (M,) columns, in the order of the matrix, at least one.
     """
 
-    __slots__ = ("_eligible", "_rebuilt_at", "_spec", "_sums", "_window")
+    __slots__ = ("_count", "_eligible", "_rebuilt_at", "_spec", "_sums", "_window")
 
     def __init__(
-        self, windows: RollingWindows, window: int, spec: CovarianceSpec, eligible: IntArray
+        self,
+        windows: RollingWindows,
+        window: int,
+        spec: CovarianceSpec,
+        eligible: IntArray,
+        count: int | None = None,
     ) -> None:
         assert windows.capacity >= self.history(window), (windows.capacity, window)
         self._window = window
         self._spec = spec
         self._eligible = eligible.copy()
-        self._rebuild(windows, windows.count)
+        self._rebuild(windows, windows.count if count is None else count)
 
     @staticmethod
     def history(window: int) -> int:
@@ -68,13 +73,21 @@ class RollingCovariance:
         return self._eligible.copy()
 
     @property
+    def count(self) -> int:
+        """Bars there were, of those the windows number, when the last one was taken in."""
+        return self._count
+
+    @property
     def n_common(self) -> int:
         """Complete rows in the window."""
         return self._sums.count
 
-    def push(self, windows: RollingWindows) -> None:
-        """Take the newest bar in and the one that leaves out; `windows` has it already."""
-        self._advance(windows, windows.count)
+    def push(self, windows: RollingWindows, count: int | None = None) -> None:
+        """Take a bar in and the one that leaves out; `windows` has it already.
+
+        It is the newest, or the last of the first `count` bars, next after the one before.
+        """
+        self._advance(windows, windows.count if count is None else count)
 
     def set_eligible(self, windows: RollingWindows, eligible: IntArray) -> None:
         """Change the eligible columns; nothing happens if they are the same, in the same order."""
@@ -134,10 +147,11 @@ class RollingCovariance:
         bars = windows.rows(max(count - self._window, 0), count)
         rows, _ = complete_rows(bars, self._eligible)
         self._sums = ProductSums(self._spec, rows)
-        self._rebuilt_at = count
+        self._rebuilt_at = self._count = count
 
     # One bar on, to the state after bar number count - 1.
     def _advance(self, windows: RollingWindows, count: int) -> None:
+        self._count = count
         if count % REBUILD_BARS == 0:
             self._rebuild(windows, count)
             return

@@ -1,0 +1,156 @@
+"""What follows from the way wealth took through a window: depths, durations, dates.
+
+Wealth starts from 1.0 before the window's first bar and does not move over a missing return. A
+column is under water where wealth is below the highest before. These figures have no shorter way
+than through the window: of a run that follows a higher one, any part may be under water.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from streams.core.arrays import FloatArray, IntArray
+
+__all__ = ["PATH_COLUMNS", "WealthPath", "WealthPaths", "path_due"]
+
+
+PATH_COLUMNS: Final = 50
+"""Of so many columns a path is followed at every bar, of twice as many at every second one."""
+
+
+def path_due(bar: int, columns: int) -> bool:
+    """Tell whether paths are followed at a bar: a rule over its number and the columns alone.
+
+    Examples
+    --------
+    >>> [path_due(bar, 150) for bar in (1, 2, 3, 4, 5, 6)]
+    [False, False, True, False, False, True]
+    """
+    return bar % max(-(-columns // PATH_COLUMNS), 1) == 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WealthPath:
+    """Arrays (M,) of one window, or (K, M) of several; NaN where wealth is beyond float64.
+
+    Attributes
+    ----------
+    max_drawdown
+        <= 0.
+    squares
+        Sum of the squared drawdowns of the observed bars.
+    under_water
+        Bars since the last high, 0 at one, missing ones included.
+    longest
+        The most bars on end under water, the present ones included.
+    start, trough
+        How many bars ago the deepest drawdown had its first bar under water and its lowest
+        wealth, 0 = the newest bar, -1 where there is no drawdown. The first of several as deep.
+    """
+
+    max_drawdown: FloatArray
+    squares: FloatArray
+    under_water: FloatArray
+    longest: FloatArray
+    start: IntArray
+    trough: IntArray
+
+    @classmethod
+    def unknown(cls, count: int, columns: int) -> "WealthPath":
+        """Make room for (K, M)."""
+        figures = [np.full((count, columns), np.nan) for _ in range(4)]
+        places = [np.full((count, columns), -1) for _ in range(2)]
+        return cls(*figures, *places)
+
+    def bars(self, some: slice) -> "WealthPath":
+        """Give some of the K."""
+        return WealthPath(*(getattr(self, name)[some] for name in self.__slots__))
+
+    def put(self, places: list[int], path: "WealthPath") -> None:
+        """Write several windows, side by side in ``path``, each into its place."""
+        for name in self.__slots__:
+            rows = getattr(self, name)
+            rows[places] = getattr(path, name).reshape(len(places), -1)
+
+
+class WealthPaths:
+    """Follows wealth through windows of ``bars`` bars, in memory of its own.
+
+    The arrays of a window of 252 bars and 1000 columns are too large to be had anew from the
+    system at each bar: that takes longer than what is done with them.
+    """
+
+    __slots__ = ("_bars", "_depth", "_growth", "_high", "_missing", "_numbers", "_peak", "_wealth")
+
+    def __init__(self, bars: int) -> None:
+        self._bars = bars
+        self._numbers = np.arange(1, bars + 1, dtype=np.int32)[:, None]
+        self._make_room(0)
+
+    def follow(self, rows: FloatArray) -> WealthPath:
+        """Follow the wealth of each column through one window.
+
+        Parameters
+        ----------
+        rows
+            (bars, M) simple returns, oldest first, NaN = missing.
+        """
+        bars, columns = rows.shape
+        assert bars == self._bars, (bars, self._bars)
+        if columns != self._growth.shape[1]:
+            self._make_room(columns)
+        with np.errstate(all="ignore"):
+            self._walk(rows)
+            high, depth = self._high, self._depth
+            place = np.arange(columns)
+            trough = depth.argmin(axis=0)
+            deepest = depth[trough, place]
+            begun = high[trough, place]
+            under = high
+            np.subtract(self._numbers, high, out=under)
+            np.multiply(depth, depth, out=depth)
+            np.copyto(depth, 0.0, where=self._missing)
+            squares = _total(depth)
+        told = np.isfinite(squares)
+        deep = told & (deepest < 0.0)
+        return WealthPath(
+            max_drawdown=np.where(told, deepest, np.nan),
+            squares=np.where(told, squares, np.nan),
+            under_water=np.where(told, under[-1], np.nan),
+            longest=np.where(told, under.max(axis=0), np.nan),
+            start=np.where(deep, bars - 1 - begun, -1),
+            trough=np.where(deep, bars - 1 - trough, -1),
+        )
+
+    # Write each bar's drawdown, and the number of the last bar at a high, 0 = before the first.
+    def _walk(self, rows: FloatArray) -> None:
+        growth, wealth, peak, high = self._growth, self._wealth, self._peak, self._high
+        np.isnan(rows, out=self._missing)
+        np.add(rows, 1.0, out=growth)
+        np.copyto(growth, 1.0, where=self._missing)
+        for bar in range(self._bars):  # an accumulating ufunc takes one number at a time: slower
+            np.multiply(wealth[bar], growth[bar], out=wealth[bar + 1])
+            np.maximum(peak[bar], wealth[bar + 1], out=peak[bar + 1])
+        np.divide(wealth[1:], peak[1:], out=self._depth)
+        np.subtract(self._depth, 1.0, out=self._depth)
+        np.greater_equal(wealth[1:], peak[1:], out=high, casting="unsafe")
+        np.multiply(high, self._numbers, out=high)
+        for bar in range(1, self._bars):
+            np.maximum(high[bar - 1], high[bar], out=high[bar])
+
+    def _make_room(self, columns: int) -> None:
+        shape = (self._bars, columns)
+        self._growth, self._depth = np.empty(shape), np.empty(shape)
+        self._wealth, self._peak = np.ones((2, self._bars + 1, columns))
+        self._missing = np.empty(shape, dtype=bool)
+        self._high = np.empty(shape, dtype=np.int32)
+
+
+# Row after row. A sum over one column alone would be taken in pairs, and be other bits.
+def _total(rows: FloatArray) -> FloatArray:
+    if rows.shape[1] == 1:
+        alone: FloatArray = np.add.accumulate(rows, axis=0)[-1]
+        return alone
+    total: FloatArray = np.add.reduce(rows, axis=0)
+    return total

@@ -1,0 +1,212 @@
+"""Performance figures of many strategies over runs of bars, and of whole tables.
+
+What is kept here between runs only saves work: it follows from the bars of the windows, and the
+figures of a bar depend on the returns in its windows and on its number alone, to the bit.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.core.arrays import FloatArray
+from streams.core.metrics import MetricsBlock
+from streams.core.performance.figures import (
+    BENCHMARK_FIGURES,
+    PATH_FIGURES,
+    SHAPE_FIGURES,
+    WINDOW_FIGURES,
+    Asked,
+    Material,
+    figures_of,
+)
+from streams.core.performance.path import WealthPath, WealthPaths, path_due
+from streams.core.performance.sums import Bars, SlidingSums
+from streams.core.performance.tails import QuantileTails
+from streams.core.performance.terms import LappedSums, Moments, PlainTerms, Relation, relations_in
+
+__all__ = ["FigureRun", "Performance", "WindowFigures", "whole_figures"]
+
+COLUMNS_AT_ONCE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WindowFigures:
+    """Figures of one window at each of K bars.
+
+    Attributes
+    ----------
+    window
+        Bars.
+    names
+        Which figures.
+    block
+        values (len(names), K, N).
+    portfolio
+        The same of the portfolio's own net returns, (len(names), K, 1).
+    path
+        (K, N) of the estimation window, else None.
+    paths_told
+        At which of the K bars it was followed; there alone figures of it exist.
+    """
+
+    window: int
+    names: tuple[str, ...]
+    block: MetricsBlock
+    portfolio: MetricsBlock
+    path: WealthPath | None = None
+    paths_told: tuple[bool, ...] = ()
+
+    def at(self, place: int) -> tuple[tuple[str, ...], FloatArray, NDArray[np.uint8]]:
+        """Give the figures told at one of the K bars: names, values and reasons (len(names), N)."""
+        told = self.path is None or self.paths_told[place]
+        kept = [i for i, name in enumerate(self.names) if told or name not in PATH_FIGURES]
+        names = tuple(self.names[i] for i in kept)
+        return names, self.block.values[kept, place], self.block.undefined[kept, place]
+
+    def bar(self, place: int) -> "WindowFigures":
+        """Give the figures of one of the K bars, as a run of one bar."""
+        one = slice(place, place + 1)
+        return replace(
+            self,
+            block=_bar_of(self.block, one),
+            portfolio=_bar_of(self.portfolio, one),
+            path=None if self.path is None else self.path.bars(one),
+            paths_told=self.paths_told[one],
+        )
+
+
+def _bar_of(block: MetricsBlock, one: slice) -> MetricsBlock:
+    return MetricsBlock(block.n_obs[one], block.values[:, one], block.undefined[:, one])
+
+
+FigureRun = tuple[WindowFigures, ...]
+
+
+class Performance:
+    """Figures over several windows: all of them over one, the shape of returns over the others.
+
+    Parameters
+    ----------
+    windows
+        Lengths in bars, at least 2.
+    window_bars
+        The one of them that everything is told of.
+    asked
+        Periods a year, benchmark, trials.
+    """
+
+    def __init__(self, windows: tuple[int, ...], window_bars: int, asked: Asked) -> None:
+        assert window_bars in windows, (window_bars, windows)
+        assert min(windows) > 1, windows
+        self.windows = windows
+        self.asked = asked
+        self._window_bars = window_bars
+        self._tails = QuantileTails(window_bars)
+        self._paths = WealthPaths(window_bars)
+        references = 1 if asked.benchmark is None else 2
+        self._sums = {
+            window: SlidingSums(window, PlainTerms(references if window == window_bars else 0))
+            for window in windows
+        }
+        self._lapped = {window: LappedSums(window) for window in windows}
+
+    def forget(self) -> None:
+        """Take everything from the history at the next run: a bar was corrected, or columns moved.
+
+        Nothing else needs to be told: a gap or another number of columns is noticed.
+        """
+        self._tails.forget()
+        for window in self.windows:
+            self._sums[window].forget()
+            self._lapped[window].forget()
+
+    def advance(self, rows: FloatArray, own: FloatArray, stop: int, count: int) -> FigureRun:
+        """Give the figures at each of the newest bars.
+
+        Parameters
+        ----------
+        rows
+            (H + K, N) returns, oldest first: K new bars and at least the longest window before
+            them, or all that there were.
+        own
+            (H + K,) net returns of the portfolio in the same bars, NaN where it had none.
+        stop
+            Number of the newest bar, counted from the first ever.
+        count
+            K, new bars.
+        """
+        beside = [own]
+        if self.asked.benchmark is not None:
+            beside.append(rows[:, self.asked.benchmark])
+        alone, bars = Bars(rows, stop), Bars(rows, stop, np.stack(beside, axis=1))
+        return tuple(self._window(window, alone, bars, count) for window in self.windows)
+
+    def _window(self, window: int, alone: Bars, bars: Bars, count: int) -> WindowFigures:
+        strategies = alone.columns
+        with np.errstate(all="ignore"):  # overflow is told by the figures that suffer from it
+            sums, anchors = self._sums[window].advance(bars, count)
+            lapped = self._lapped[window].advance(bars, count)
+            moments = Moments.of(sums, anchors)
+            relations = tuple(Relation.of(sums, at) for at in range(relations_in(len(sums))))
+        material = Material(moments=moments, lapped=lapped, relations=relations)
+        if window == self._window_bars:
+            observed = sums[0, :, :strategies].astype(np.int64)
+            quantiles = self._tails.advance(alone, count, observed)
+            path = self._follow(alone, window, count)
+            material = replace(material, quantiles=quantiles, path=path)
+        names = self._names(window)
+        block, portfolio = figures_of(material, self.asked, names, strategies)
+        return WindowFigures(
+            window=window,
+            names=names,
+            block=block,
+            portfolio=portfolio,
+            path=material.path,
+            paths_told=tuple(
+                path_due(bar, strategies) for bar in range(bars.stop - count + 1, bars.stop + 1)
+            ),
+        )
+
+    # As many windows at once as make a thousand columns or so: few columns cost as much as many.
+    def _follow(self, bars: Bars, window: int, count: int) -> WealthPath:
+        path = WealthPath.unknown(count, bars.columns)
+        first = bars.stop - count + 1
+        due = [place for place in range(count) if path_due(first + place, bars.columns)]
+        some = max(COLUMNS_AT_ONCE // max(bars.columns, 1), 1)
+        for begun in range(0, len(due), some):
+            places = due[begun : begun + some]
+            windows = [bars.read(first + at - window, first + at) for at in places]
+            path.put(places, self._paths.follow(np.concatenate(windows, axis=1)))
+        return path
+
+    def _names(self, window: int) -> tuple[str, ...]:
+        if window != self._window_bars:
+            return SHAPE_FIGURES
+        return (
+            WINDOW_FIGURES
+            if self.asked.benchmark is None
+            else (*WINDOW_FIGURES, *BENCHMARK_FIGURES)
+        )
+
+
+def whole_figures(rows: FloatArray, own: FloatArray, asked: Asked) -> WindowFigures:
+    """Give every figure of a whole table: one window as long as its rows.
+
+    Parameters
+    ----------
+    rows
+        (T, N) simple returns, oldest first, NaN = missing, T > 1.
+    own
+        (T,) returns to compare with, NaN throughout where there are none.
+    asked
+        Periods a year, benchmark, trials.
+
+    Returns
+    -------
+    WindowFigures
+        K = 1.
+    """
+    length = len(rows)
+    return Performance((length,), length, asked).advance(rows, own, length, 1)[0]
