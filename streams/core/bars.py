@@ -3,105 +3,49 @@
 Progress is per strategy: its share of a bar is final at its own first row or mark at or past the
 bar's end, and a bar closes when the shares of all strategies that have not ended are final. A row
 for a share that is already final is a revision: it becomes a :class:`Correction`, effective from
-the strategy's first bar that was not yet final, and never changes a closed bar.
+the strategy's first bar that was not yet final, and never changes a closed bar. One that can no
+longer be placed is counted, and told with the next bar.
 """
 
 from bisect import insort
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from schemas.journal import ROW_INACTIVE, ROW_PROGRESS, ROW_VALUE, Reported
 from schemas.policy import Bar
-from streams.core.arrays import BoolArray, FloatArray, IntArray
-from streams.core.calendar import bar_end, bar_ends, last_bar_end, last_bar_ends
+from streams.core.arrays import IntArray
+from streams.core.calendar import bar_ends, last_bar_end, last_bar_ends
+from streams.core.closed import ClosedBar, Correction, Refusal, reported_from, reported_state
 from streams.core.frames import Rows
+from streams.core.parts import NEVER_NS, ROWS_KEPT, Outcome, Parts, Share
 
-NEVER_NS: Final = -(2**62)
+__all__ = [
+    "ALWAYS_NS",
+    "DEAD_RETURN",
+    "NEVER_NS",
+    "BarBuilder",
+    "ClosedBar",
+    "Correction",
+    "Refusal",
+]
+
 ALWAYS_NS: Final = 2**62
 DEAD_RETURN: Final = -1.0
-_GROWTH_MAX: Final = float(np.finfo(np.float64).max)  # a bar stays a number, whatever is claimed
+TOO_LATE: Final = "too_late"
+ENDED: Final = "ended"
 
 
-class Part(NamedTuple):
-    """One row inside a bar."""
+class _Row(NamedTuple):
+    """One row of a frame, with its bar's end and the newest bar end that it makes final."""
 
+    column: int
     stamp_ns: int
+    end_ns: int
+    through_ns: int
+    kind: int
     revision: int
     value: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClosedBar:
-    """A bar whose shares are all final, with the columns as they were when it closed.
-
-    ``values`` (N,) is NaN where a strategy has none; ``ended`` (N,) tells who was over by then;
-    ``reported`` holds, by column, what strategies said of themselves.
-    """
-
-    end_ns: int
-    values: FloatArray
-    ended: BoolArray
-    reported: dict[int, Reported] = field(default_factory=dict)
-
-
-class Correction(NamedTuple):
-    """A revised or late value of a final share.
-
-    Effective at the first bar that ends after ``after_ns``.
-    """
-
-    after_ns: int
-    end_ns: int
-    column: int
-    old: float
-    new: float
-
-
-@dataclass(slots=True, eq=False)
-class _Share:
-    """Content of one bar, open or remembered.
-
-    ``parts`` is the truth for the columns it has, ``values`` for the others.
-    """
-
-    values: FloatArray
-    stamps_ns: IntArray
-    parts: dict[int, list[Part]] = field(default_factory=dict)
-    reported: dict[int, Reported] = field(default_factory=dict)
-
-    @classmethod
-    def empty(cls, columns: int) -> "_Share":
-        return cls(np.full(columns, np.nan), np.full(columns, NEVER_NS, dtype=np.int64))
-
-    def rows_of(self, column: int) -> list[Part]:
-        """Return the column's rows, by stamp; the list is the caller's."""
-        if column in self.parts:
-            return list(self.parts[column])
-        known = self.stamps_ns[column] != NEVER_NS
-        return [Part(int(self.stamps_ns[column]), 0, float(self.values[column]))] if known else []
-
-    def set_rows(self, column: int, parts: list[Part]) -> None:
-        """Let the column consist of these rows; a lone first row needs no list, however it came."""
-        self.values[column] = compound(parts)
-        self.stamps_ns[column] = parts[-1].stamp_ns
-        if len(parts) == 1 and parts[0].revision == 0:
-            self.parts.pop(column, None)
-        else:
-            self.parts[column] = parts
-
-
-def compound(parts: list[Part]) -> float:
-    """Return the return of a bar: of a lone row as it is, of several compounded by stamp."""
-    if not parts:
-        return float("nan")
-    if len(parts) == 1:
-        return parts[0].value
-    growth = 1.0
-    for part in parts:
-        growth = min(growth * (1.0 + part.value), _GROWTH_MAX)
-    return growth - 1.0
 
 
 class BarBuilder:
@@ -126,15 +70,21 @@ class BarBuilder:
         self.ended_ns = np.full(len(names), ALWAYS_NS, dtype=np.int64)
         self._open: list[int] = []
         self._remembered: list[int] = []
-        self._shares: dict[int, _Share] = {}
+        self._shares: dict[int, Share] = {}
+        self._parted: dict[int, list[int]] = {}  # column -> bars with rows in a list, oldest first
         self._ready: list[ClosedBar] = []  # closed since the last call of close()
+        self._moved = False  # whether a bar may have become final since the last look
+        self._revised: dict[int, int] = {}  # since the last bar, by column
+        self._late: dict[int, int] = {}
+        self._refused: list[Refusal] = []  # since the last call of refusals()
 
     # ------------------------------------------------------------------ rows in
 
     def absorb(self, rows: Rows, columns: IntArray) -> list[Correction]:
         """Take rows in, in their order.
 
-        ``columns`` (R,) are their strategies. Bars that close are handed out by :meth:`close`.
+        ``columns`` (R,) are their strategies. Bars that close are handed out by :meth:`close`, rows
+        that cannot be placed by :meth:`refusals`.
         """
         if not len(rows):
             return []
@@ -143,13 +93,18 @@ class BarBuilder:
             self._scatter(rows, columns, ends_ns)
             return []
         corrections = []
-        for row in range(len(rows)):
-            correction = self._absorb_row(rows, row, int(columns[row]))
+        for number, row in enumerate(self._each(rows, columns, ends_ns)):
+            correction = self._absorb_row(number, row, rows.reported.get(number))
             if correction is not None:
                 corrections.append(correction)
-            # a late row finds what is closed by then, wherever a frame happens to end
-            self._ready += self._settle()
+            if self._moved:  # a late row finds what is closed by then, wherever a frame ends
+                self._ready += self._settle()
         return corrections
+
+    def refusals(self) -> list[Refusal]:
+        """Return the rows of the last call of :meth:`absorb` that could not be placed."""
+        refused, self._refused = self._refused, []
+        return refused
 
     def release(self, column: int, through_ns: int) -> None:
         """Make a silent strategy's shares final through an instant."""
@@ -158,7 +113,7 @@ class BarBuilder:
     def end(self, column: int, at_ns: int) -> None:
         """End a strategy: all its shares are final, and bars after ``at_ns`` do without it."""
         self.ended_ns[column] = min(int(self.ended_ns[column]), at_ns)
-        self.final_ns[column] = ALWAYS_NS
+        self._advance(column, ALWAYS_NS)
 
     def revive(self, column: int) -> None:
         """Wait for an ended strategy again, from the first bar that is not closed."""
@@ -198,69 +153,118 @@ class BarBuilder:
             share.values[columns[picked]] = rows.value[picked]
             share.stamps_ns[columns[picked]] = rows.period_end_ns[picked]
         np.maximum.at(self.final_ns, columns, last_bar_ends(rows.period_end_ns, self.bar))
+        self._moved = True
 
-    def _absorb_row(self, rows: Rows, row: int, column: int) -> Correction | None:
+    def _each(self, rows: Rows, columns: IntArray, ends_ns: IntArray) -> "map[_Row]":
+        through_ns = last_bar_ends(rows.period_end_ns, self.bar)
+        listed = (rows.period_end_ns, ends_ns, through_ns, rows.kind, rows.revision, rows.value)
+        return map(_Row, columns.tolist(), *(column.tolist() for column in listed))
+
+    def _absorb_row(self, number: int, row: _Row, reported: Reported | None) -> Correction | None:
         """Take one row in; this defines what :meth:`_scatter` must equal."""
+        column = row.column
         if self.ended_ns[column] != ALWAYS_NS:
+            self._refuse(number, row, ENDED)
             return None
-        stamp_ns, kind = int(rows.period_end_ns[row]), int(rows.kind[row])
-        if kind == ROW_PROGRESS:
-            self._advance(column, last_bar_end(stamp_ns, self.bar))
+        if row.kind == ROW_PROGRESS:
+            self._advance(column, row.through_ns)
             return None
-        if kind == ROW_INACTIVE:
+        final_ns = int(self.final_ns[column])
+        if row.kind == ROW_INACTIVE:
             # bars already final stay as they are, though the mark be older than them
-            self.end(column, max(bar_end(stamp_ns, self.bar), int(self.final_ns[column])))
+            self.end(column, max(row.end_ns, final_ns))
             return None
-        part = Part(stamp_ns, int(rows.revision[row]), float(rows.value[row]))
-        end_ns = bar_end(stamp_ns, self.bar)
-        if end_ns <= self.final_ns[column]:
-            correction = self._revise(column, end_ns, part)
+        if row.end_ns <= final_ns:
+            correction = self._revise(number, row)
             if correction is not None and correction.new == DEAD_RETURN:
                 self.end(column, correction.after_ns)
             return correction
-        if not self._add(column, end_ns, part):
+        outcome = self._add(row)
+        if outcome == TOO_LATE:
+            self._refuse(number, row, TOO_LATE)
             return None
-        if row in rows.reported:
-            self._shares[end_ns].reported[column] = rows.reported[row]
-        if part.value == DEAD_RETURN:
-            self.end(column, end_ns - 1)
+        if outcome == "changed":
+            if reported is not None:
+                self._shares[row.end_ns].reported[column] = reported
+            if row.value == DEAD_RETURN:
+                self.end(column, row.end_ns - 1)
         return None
 
-    def _add(self, column: int, end_ns: int, part: Part) -> bool:
-        """Put a row into a share that is not final; return whether it changed anything."""
-        share = self._share(end_ns)
-        parts = share.rows_of(column)
-        changed = _insert(parts, part)
-        if changed:
-            share.set_rows(column, parts)
-        self._advance(column, last_bar_end(part.stamp_ns, self.bar))
-        return changed
+    def _add(self, row: _Row) -> Outcome:
+        """Put a row into a share that is not final."""
+        share, column = self._share(row.end_ns), row.column
+        outcome: Outcome = "changed"
+        if row.revision == 0 and share.stamps_ns[column] == NEVER_NS:
+            share.values[column] = row.value
+            share.stamps_ns[column] = row.stamp_ns
+        else:
+            parts = share.parts_of(column)
+            outcome = parts.insert(row.stamp_ns, row.revision, row.value)
+            if outcome == "changed":
+                self._keep(row.end_ns, share, column, parts)
+                share.values[column] = parts.value()
+                share.stamps_ns[column] = parts.newest_ns
+        self._advance(column, row.through_ns)
+        return outcome
 
-    def _revise(self, column: int, end_ns: int, part: Part) -> Correction | None:
+    def _revise(self, number: int, row: _Row) -> Correction | None:
         """Return the correction that a row for a final share means.
 
-        None for a duplicate, or a bar no longer remembered.
+        None for a duplicate; one of a bar that is no longer remembered, or that closed without
+        anybody, is refused.
         """
-        share = self._shares.get(end_ns)
+        share, column = self._shares.get(row.end_ns), row.column
         if share is None:
-            if end_ns <= self.closed_ns:
+            if row.end_ns <= self.closed_ns:
+                self._refuse(number, row, TOO_LATE)
                 return None
-            share = self._share(end_ns)
-        parts = share.rows_of(column)
-        old = compound(parts)
-        if not _insert(parts, part):
+            share = self._share(row.end_ns)
+        parts = share.parts_of(column)
+        old = parts.value()
+        outcome = parts.insert(row.stamp_ns, row.revision, row.value)
+        if outcome == TOO_LATE:
+            self._refuse(number, row, TOO_LATE)
             return None
-        share.parts[column] = parts  # the truth from now on; the bar itself keeps the value it had
-        return Correction(int(self.final_ns[column]), end_ns, column, old, compound(parts))
+        if outcome == "same":
+            return None
+        # the truth from now on; the bar itself keeps the value it had
+        self._keep(row.end_ns, share, column, parts)
+        self._revised[column] = self._revised.get(column, 0) + 1
+        return Correction(int(self.final_ns[column]), row.end_ns, column, old, parts.value())
+
+    def _refuse(self, number: int, row: _Row, reason: str) -> None:
+        """Count a row that cannot be placed; a mark that comes too late has nothing to say."""
+        if row.kind == ROW_VALUE:
+            self._late[row.column] = self._late.get(row.column, 0) + 1
+            self._refused.append(Refusal(number, reason))
+
+    def _keep(self, end_ns: int, share: Share, column: int, parts: Parts) -> None:
+        """Keep the rows of a share, and those of the column's other bars up to the limit."""
+        if column in share.parts:
+            return
+        share.parts[column] = parts
+        parted = self._parted.setdefault(column, [])
+        insort(parted, end_ns)
+        others = [self._shares[other].parts[column] for other in parted if other != end_ns]
+        kept = sum(len(other) for other in others)
+        for other in others:
+            if kept <= ROWS_KEPT:
+                return
+            if len(other) > 1:  # a lone row, or a late one, stays what it is
+                kept -= len(other)
+                other.fold(len(other))
 
     def _advance(self, column: int, through_ns: int) -> None:
-        self.final_ns[column] = max(int(self.final_ns[column]), through_ns)
+        if through_ns > self.final_ns[column]:
+            self.final_ns[column] = through_ns
+            self._moved = True
 
-    def _share(self, end_ns: int) -> _Share:
+    def _share(self, end_ns: int) -> Share:
         share = self._shares.get(end_ns)
         if share is None:
-            share = self._shares[end_ns] = _Share.empty(len(self.names))
+            share = self._shares[end_ns] = Share.empty(len(self.names))
             insort(self._open, end_ns)
+            self._moved = True
         return share
 
     # ------------------------------------------------------------------ bars out
@@ -271,6 +275,7 @@ class BarBuilder:
         return closed
 
     def _settle(self) -> list[ClosedBar]:
+        self._moved = False
         if not self._open:
             return []
         through_ns = int(self.final_ns.min())
@@ -279,17 +284,32 @@ class BarBuilder:
             end_ns = self._open.pop(0)
             share = self._shares[end_ns]
             if np.isnan(share.values).all():
-                del self._shares[end_ns]
+                self._forget(end_ns)
                 continue
-            ended = end_ns > self.ended_ns
-            closed.append(ClosedBar(end_ns, share.values.copy(), ended, share.reported))
+            closed.append(self._closed(end_ns, share))
             share.reported = {}
             self._remembered.append(end_ns)
         if closed:
             self.closed_ns = closed[-1].end_ns
         while len(self._remembered) > self.horizon_bars:
-            del self._shares[self._remembered.pop(0)]
+            self._forget(self._remembered.pop(0))
         return closed
+
+    def _closed(self, end_ns: int, share: Share) -> ClosedBar:
+        """Return a bar that closes, with what was counted since the one before."""
+        revised, self._revised = self._revised, {}
+        late, self._late = self._late, {}
+        ended = end_ns > self.ended_ns
+        vouched = frozenset(
+            column
+            for column, parts in share.parts.items()
+            if any(parts.revisions) and parts.value() == share.values[column]
+        )
+        return ClosedBar(end_ns, share.values.copy(), ended, share.reported, revised, late, vouched)
+
+    def _forget(self, end_ns: int) -> None:
+        for column in self._shares.pop(end_ns).parts:
+            self._parted[column].remove(end_ns)
 
     # ------------------------------------------------------------------ membership and state
 
@@ -310,6 +330,9 @@ class BarBuilder:
             share.stamps_ns = np.append(share.stamps_ns, NEVER_NS)[picked]
             share.parts = {position[column]: parts for column, parts in share.parts.items()}
             share.reported = {position[c]: figures for c, figures in share.reported.items()}
+        self._parted = {position[column]: ends for column, ends in self._parted.items()}
+        self._revised = {position[column]: count for column, count in self._revised.items()}
+        self._late = {position[column]: count for column, count in self._late.items()}
         self.names = names
 
     def to_state(self) -> dict[str, Any]:
@@ -333,11 +356,13 @@ class BarBuilder:
                 [self._shares[end].stamps_ns for end in ends], dtype=np.int64
             ).reshape(shape),
             "parts": [
-                [end, column, [list(part) for part in parts]]
+                [end, column, parts.to_state()]
                 for end in ends
                 for column, parts in sorted(self._shares[end].parts.items())
             ],
             "reported": [[end, reported_state(self._shares[end].reported)] for end in ends],
+            "revised": sorted(self._revised.items()),
+            "late": sorted(self._late.items()),
         }
 
     @classmethod
@@ -350,36 +375,13 @@ class BarBuilder:
         builder._open = list(state["open"])
         builder._remembered = list(state["remembered"])
         for row, end in enumerate(state["ends"]):
-            builder._shares[end] = _Share(
+            builder._shares[end] = Share(
                 state["values"][row].copy(), state["stamps_ns"][row].copy()
             )
         for end, column, parts in state["parts"]:
-            builder._shares[end].parts[column] = [Part(*part) for part in parts]
+            builder._shares[end].parts[column] = Parts.from_state(parts)
+            builder._parted.setdefault(column, []).append(end)
         for end, reported in state["reported"]:
             builder._shares[end].reported = reported_from(reported)
+        builder._revised, builder._late = dict(state["revised"]), dict(state["late"])
         return builder
-
-
-def reported_state(reported: dict[int, Reported]) -> list[list[Any]]:
-    """Return what strategies reported as plain values, by column."""
-    return [[c, r.row, r.volatility_annual, r.drawdown] for c, r in sorted(reported.items())]
-
-
-def reported_from(state: list[list[Any]]) -> dict[int, Reported]:
-    """Return what :func:`reported_state` described."""
-    return {column: Reported(*figures) for column, *figures in state}
-
-
-def _insert(parts: list[Part], part: Part) -> bool:
-    """Put a row among its bar's rows by stamp.
-
-    Return False where it changes nothing: a duplicate, or an older revision.
-    """
-    for place, known in enumerate(parts):
-        if known.stamp_ns == part.stamp_ns:
-            if part.revision <= known.revision:
-                return False
-            parts[place] = part
-            return True
-    insort(parts, part)
-    return True

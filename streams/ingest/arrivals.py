@@ -34,6 +34,7 @@ from streams.core.arrays import FloatArray, IntArray
 from streams.core.calendar import check_schedule
 from streams.core.covariance import parse_covariance
 from streams.core.errors import ConfigError
+from streams.core.frames import reported_in
 
 STAMP_LIMIT_NS: Final = 2**62
 """Stamps beyond are no dates but mistakes (years 1823 and 2116), and are marks of the core."""
@@ -46,13 +47,17 @@ _KINDS: Final = {"value": ROW_VALUE, "progress": ROW_PROGRESS, "inactive": ROW_I
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """A record as it came; ``topic`` is the name in the table of topics, without scope."""
+    """A record as it came; ``topic`` is the name in the table of topics, without scope.
+
+    ``published_ns`` is the record's own timestamp; None where it has none.
+    """
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
+    published_ns: int | None = None
 
     @property
     def position(self) -> Position:
@@ -86,11 +91,13 @@ class Returns:
     """Rows of returns and marks in arrival order; columns are (R,).
 
     ``code`` indexes ``names``; ``value`` is NaN for marks; ``arrivals`` are the R records.
+    ``published_ns`` is ``STAMP_LIMIT_NS``, later than any stamp, where it is not known.
     """
 
     names: tuple[str, ...]
     code: IntArray
     period_end_ns: IntArray
+    published_ns: IntArray
     value: FloatArray
     kind: IntArray
     revision: IntArray
@@ -101,6 +108,22 @@ class Returns:
 
     def __len__(self) -> int:
         return len(self.arrivals)
+
+    def take(self, chosen: IntArray) -> "Returns":
+        """Return some of the rows, by number, in the order given; the names stay."""
+        return Returns(
+            names=self.names,
+            code=self.code[chosen],
+            period_end_ns=self.period_end_ns[chosen],
+            published_ns=self.published_ns[chosen],
+            value=self.value[chosen],
+            kind=self.kind[chosen],
+            revision=self.revision[chosen],
+            source_partition=self.source_partition[chosen],
+            source_offset=self.source_offset[chosen],
+            arrivals=[self.arrivals[row] for row in chosen.tolist()],
+            reported=reported_in(self.reported, chosen),
+        )
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -190,6 +213,10 @@ def _decode_returns(arrivals: list[Arrival], dead: list[DeadLetter]) -> Returns:
         names=tuple(codes),
         code=np.array(code, dtype=np.int64),
         period_end_ns=np.array(stamps_ns, dtype=np.int64),
+        published_ns=np.array(
+            [STAMP_LIMIT_NS if a.published_ns is None else a.published_ns for a in accepted],
+            dtype=np.int64,
+        ),
         value=np.array(values, dtype=np.float64),
         kind=np.array(kinds, dtype=np.int64),
         revision=np.array(revisions, dtype=np.int64),

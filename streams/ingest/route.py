@@ -39,6 +39,7 @@ from streams.core.arrays import BoolArray, IntArray
 from streams.core.bars import DEAD_RETURN
 from streams.core.frames import Rows, pack, reported_in
 from streams.ingest.arrivals import (
+    STAMP_LIMIT_NS,
     Arrival,
     Batch,
     DeadLetter,
@@ -48,6 +49,7 @@ from streams.ingest.arrivals import (
     Returns,
     dead_letter,
 )
+from streams.ingest.future import FAR_FUTURE, FutureGuard, kept_rows
 from streams.ingest.registry import Registry
 from streams.ingest.silence import Silence
 
@@ -90,6 +92,7 @@ class Router:
         self.shards = shards
         self.registry = Registry()
         self.silence = Silence(allowance_bars, silence_ms)
+        self._guard = FutureGuard(self.registry, self.silence)
 
     def learn(self, batch: Batch) -> None:
         """Apply registrations that the journal already has; nothing is emitted."""
@@ -171,7 +174,7 @@ class Router:
             routed.dead.append(dead_letter(arrival, "unknown_strategy", detail))
             return
         newest_ns = self.silence.newest_ns(event.id)
-        self.silence.heard(event.id, newest_ns or 0, None, ended=True)
+        self.silence.heard(event.id, (), (), ended=True)
         rows = Rows(
             topic=arrival.topic,
             names=(event.id,),
@@ -235,6 +238,11 @@ class Router:
 
     def _frame(self, returns: Returns, routed: Routed) -> None:
         """Give each shard the rows of its strategies; refuse the rows of those that have none."""
+        early = self._guard.refused(returns)
+        if early:
+            for row, detail in early.items():
+                routed.dead.append(dead_letter(returns.arrivals[row], FAR_FUTURE, detail))
+            returns = returns.take(kept_rows(len(returns), early))
         routes = [self.registry.shards_of(name) for name in returns.names]
         homeless = np.array([not shards for shards in routes])
         for row in np.flatnonzero(homeless[returns.code]).tolist():
@@ -262,19 +270,41 @@ class Router:
 
     def _listen(self, returns: Returns, homeless: BoolArray) -> None:
         """Note the newest stamps of the strategies heard."""
-        lowest = np.iinfo(np.int64).min
-        newest = np.full(len(returns.names), lowest, dtype=np.int64)
-        np.maximum.at(newest, returns.code, returns.period_end_ns)
-        valued = np.full(len(returns.names), lowest, dtype=np.int64)
+        stamps_ns = _two_newest(returns.code, returns.period_end_ns)
         of_value = returns.kind == ROW_VALUE
-        np.maximum.at(valued, returns.code[of_value], returns.period_end_ns[of_value])
+        values_ns = _two_newest(returns.code[of_value], returns.period_end_ns[of_value])
+        published_ns = np.full(len(returns.names), -STAMP_LIMIT_NS, dtype=np.int64)
+        np.maximum.at(published_ns, returns.code, returns.published_ns)
         last = (returns.kind == ROW_INACTIVE) | (returns.value == DEAD_RETURN)
         ended = set(returns.code[last].tolist())
-        for code in np.flatnonzero(~homeless).tolist():
-            valued_ns = None if valued[code] == lowest else int(valued[code])
-            self.silence.heard(
-                returns.names[code], int(newest[code]), valued_ns, ended=code in ended
-            )
+        for code, newest_ns in stamps_ns.items():
+            if not homeless[code]:
+                at_ns = int(published_ns[code])
+                self.silence.heard(
+                    returns.names[code],
+                    newest_ns,
+                    values_ns.get(code, ()),
+                    published_ns=None if at_ns == STAMP_LIMIT_NS else at_ns,
+                    ended=code in ended,
+                )
+
+
+def _two_newest(code: IntArray, stamps_ns: IntArray) -> dict[int, tuple[int, ...]]:
+    """Return the newest stamps of each code, two at the most, no one twice."""
+    if not len(code):
+        return {}
+    order = np.lexsort((stamps_ns, code))
+    code, stamps_ns = code[order], stamps_ns[order]
+    distinct = np.flatnonzero(
+        np.append(True, (code[1:] != code[:-1]) | (stamps_ns[1:] != stamps_ns[:-1]))
+    )
+    code, stamps_ns = code[distinct], stamps_ns[distinct]
+    stops = np.append(np.flatnonzero(code[1:] != code[:-1]) + 1, len(code)).tolist()
+    found, start = {}, 0
+    for stop in stops:
+        found[int(code[start])] = tuple(stamps_ns[max(start, stop - 2) : stop].tolist())
+        start = stop
+    return found
 
 
 def _frame_of(returns: Returns, rows: IntArray) -> Frame:

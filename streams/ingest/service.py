@@ -22,13 +22,17 @@ from confluent_kafka.admin import AdminClient
 from schemas.topics import JOURNAL, RETURNS
 from streams.core.errors import ConfigError
 from streams.ingest.arrivals import Arrival, decode
+from streams.ingest.brake import Brake
 from streams.ingest.journal import JournalWriter
 from streams.ingest.route import Router
 from streams.ingest.sources import REQUEST_TIMEOUT_S, Place, RegistryReader, Source
 from streams.kafka.clients import admin_config
+from streams.kafka.reach import watch_broker
+from streams.kafka.walk_lag import WalkLag
 from streams.observe import metrics
 from streams.observe.clock import now_ns
 from streams.observe.log import configure_logging, get_logger
+from streams.observe.probes import all_of
 from streams.settings import Settings, load_settings
 
 NS_PER_MS: Final = 1_000_000
@@ -53,6 +57,8 @@ class Ingest:
         self._writer = JournalWriter(settings)
         self._source = Source(settings)
         self._registry = RegistryReader(settings)
+        self._lag = WalkLag(settings)
+        self._brake = Brake(self._lag, self._source, ingest.walk_lag_bars_max)
         self._probe_ns = ingest.silence_ms * NS_PER_MS // PROBES_PER_SILENCE
         self._probed: tuple[int, dict[Place, int]] | None = None
         self._next_probe_ns = 0
@@ -64,8 +70,14 @@ class Ingest:
         """Whether all that stood in the source when we joined is in the journal."""
         return self._source.caught_up
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether partitions are ours."""
+        return self._source.joined
+
     def cycle(self) -> None:
         """Do one poll, from taking to committing."""
+        self._brake.check()
         arrivals = self._source.take(self._settings.ingest.poll_rows, WAIT_S)
         registered = self._unjournaled + self._registry.take(REGISTRY_RECORDS_MAX)
         self._unjournaled = []
@@ -84,6 +96,7 @@ class Ingest:
         """Leave the group and stop reading; nothing is in flight between two polls."""
         self._source.close()
         self._registry.close()
+        self._lag.close()
 
     def _load_registry(self) -> list[Arrival]:
         """Rebuild the routes; return the registrations that the journal may not have."""
@@ -130,7 +143,7 @@ class Ingest:
                 self.router.due_releases(now, at_end=False)
         if self._probed is None and now >= self._next_probe_ns:
             self._next_probe_ns = now + self._probe_ns
-            behind = len(self.router.silence.behind(self.router.registry))
+            behind = len({name for _, name in self.router.silence.behind(self.router.registry)})
             metrics.STRATEGIES_BEHIND.set(behind)
             if self._source.owns_all_returns and behind:
                 self._probed = (now, self._source.ends_of_returns())
@@ -167,13 +180,23 @@ def main() -> None:
     """Run as a process: settings from the environment, clean end on SIGTERM, 1 on failure."""
     settings = load_settings()
     configure_logging(settings.log, process="ingest")
-    metrics.serve(settings.metrics, "ingest")
+    begun = threading.Event()
+
+    def unread() -> list[str]:
+        return [] if begun.is_set() else ["the journal has not yet all that stood in the sources"]
+
+    metrics.serve(settings.metrics, "ingest", (), all_of(watch_broker(settings), unread))
     log = get_logger("ingest")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+
+    def ready() -> None:
+        begun.set()
+        log.info("ready")
+
     try:
-        run(settings, stop, lambda: log.info("ready"))
+        run(settings, stop, ready)
     except Exception:
         log.exception("ingest_failed")
         sys.stderr.flush()

@@ -1,7 +1,8 @@
 """The source topics: a group's share of returns, requests and reports; the registry for everyone.
 
 Positions are our own: the next offset to process of each partition in hand. They start at the
-group's committed offsets, and only what was settled in the journal is committed.
+group's committed offsets, and only what was settled in the journal is committed: from time to time
+while we work, without waiting for the answer, and before partitions are handed on.
 """
 
 import time
@@ -10,6 +11,7 @@ from typing import Final, TypeVar
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
+    TIMESTAMP_NOT_AVAILABLE,
     Consumer,
     KafkaError,
     KafkaException,
@@ -28,6 +30,7 @@ from streams.kafka.clients import admin_config, group_consumer_config, reader_co
 from streams.observe.log import get_logger
 from streams.settings import Settings
 
+NS_PER_MS: Final = 1_000_000
 REQUEST_TIMEOUT_S: Final = 20.0
 READ_TIMEOUT_S: Final = 60.0
 RETRY_S: Final = 0.2
@@ -43,6 +46,11 @@ PASSING: Final = frozenset(
     }
 )
 """Errors of a broker that starts, or hands a group over: they pass by themselves."""
+HANDED_ON: Final = frozenset(
+    {"ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID", "REBALANCE_IN_PROGRESS", "_NO_OFFSET"}
+)
+"""Answers to a commit that comes when the partitions are being handed to another member."""
+COMMIT_INTERVAL_S: Final = 0.2  # what a crash makes the next ingest append again, and the fold drop
 GROUP: Final = "ingest"
 GROUP_TOPICS: Final = (RETURNS, CONTROL, RISK, REPORTS)
 
@@ -62,7 +70,7 @@ class Source:
             client_id="apse-ingest",
             instance_id=settings.ingest.instance,
         )
-        self._consumer = Consumer(config | kafka.security())
+        self._consumer = Consumer(config | kafka.security() | {"on_commit": self._on_commit})
         self._admin = AdminClient(admin_config(kafka.bootstrap) | kafka.security())
         self._scope = kafka.scope
         self._names = {kafka.scope + topic.name: topic.name for topic in GROUP_TOPICS}
@@ -71,12 +79,16 @@ class Source:
         self.goal: dict[Place, int] = {}
         self.joined = False
         self._committed: dict[Place, int] = {}
+        self._settled: dict[Place, int] = {}
+        self._in_flight: dict[Place, int] | None = None
+        self._commit_s = 0.0
         self._failure: Exception | None = None
+        self._held = False
         self._consumer.subscribe(
             list(self._names),
             on_assign=self._on_assign,
             on_revoke=self._on_revoke,
-            on_lost=self._on_revoke,
+            on_lost=self._on_lost,
         )
 
     @property
@@ -117,52 +129,88 @@ class Source:
             if expected is None or offset < expected:
                 continue
             self.positions[name, partition] = offset + 1
-            arrivals.append(Arrival(name, partition, offset, _key(message), message.value()))
+            arrivals.append(
+                Arrival(
+                    name, partition, offset, _key(message), message.value(), _published_ns(message)
+                )
+            )
         return arrivals
 
-    def commit(self, registry_next: int) -> None:
-        """Commit the positions, and the registry's, that differ from those committed before."""
-        if not self.joined:
-            return
-        wanted = {**self.positions, (REGISTRY.name, 0): registry_next}
-        changed = {
-            place: offset
-            for place, offset in wanted.items()
-            if offset > self._committed.get(place, 0)
-        }
-        if not changed:
-            return
-        offsets = [
-            TopicPartition(self._scope + topic, partition, offset)
-            for (topic, partition), offset in changed.items()
-        ]
-        done = _patiently(lambda: self._consumer.commit(offsets=offsets, asynchronous=False))
-        for partition in done or []:
-            if partition.error is not None:
-                raise KafkaException(partition.error)
-        self._committed.update(changed)
-
-    def ends_of_returns(self) -> dict[Place, int]:
-        """Ask the broker where the partitions of the returns end now, in one request.
-
-        Not through the consumer: its connection answers only behind a fetch that waits for data,
-        a tenth of a second for each partition.
-        """
-        newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # a constant, untyped
-        places = {
-            TopicPartition(self._scope + topic, partition): newest
+    def hold(self, held: bool) -> None:  # noqa: FBT001  # a switch
+        """Stop reading returns, or go on where reading stopped; all else is read as before."""
+        self._held = held
+        places = [
+            TopicPartition(self._scope + topic, partition)
             for topic, partition in self.positions
             if topic == RETURNS.name
+        ]
+        if held:
+            self._consumer.pause(places)
+        else:
+            self._consumer.resume(places)
+
+    def commit(self, registry_next: int) -> None:
+        """Note that everything taken so far is settled; have it committed when that is due.
+
+        A commit goes out when the one before was answered, and no sooner than some time after it.
+        """
+        self._settled = {**self.positions, (REGISTRY.name, 0): registry_next}
+        now_s = time.monotonic()
+        if self._in_flight is not None:
+            if now_s - self._commit_s > REQUEST_TIMEOUT_S:
+                message = f"a commit was not answered within {REQUEST_TIMEOUT_S:.0f} s"
+                raise DeliveryError(message)
+            return
+        changed = self._uncommitted()
+        if self.joined and changed and now_s - self._commit_s >= COMMIT_INTERVAL_S:
+            self._in_flight, self._commit_s = changed, now_s
+            self._consumer.commit(offsets=self._offsets_of(changed), asynchronous=True)
+
+    def _uncommitted(self) -> dict[Place, int]:
+        return {
+            place: offset
+            for place, offset in self._settled.items()
+            if offset > self._committed.get(place, 0)
         }
-        found = _patiently(
-            lambda: {
-                place: future.result()
-                for place, future in self._admin.list_offsets(
-                    places, request_timeout=REQUEST_TIMEOUT_S
-                ).items()
-            }
-        )
-        return {(RETURNS.name, place.partition): end.offset for place, end in found.items()}
+
+    def _offsets_of(self, places: dict[Place, int]) -> list[TopicPartition]:
+        return [
+            TopicPartition(self._scope + topic, partition, offset)
+            for (topic, partition), offset in places.items()
+        ]
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        """Take the answer to a commit; what a passing fault left undone is tried again."""
+        sent, self._in_flight = self._in_flight, None
+        faults = [error, *(partition.error for partition in partitions)]
+        found = [fault for fault in faults if fault is not None]
+        if not found and sent is not None:
+            self._committed.update(sent)
+        for fault in found:
+            if fault.name() not in PASSING | HANDED_ON and not fault.retriable():
+                self._failure = KafkaException(fault)
+
+    def _commit_now(self) -> None:
+        """Commit what is settled, and wait; where that fails, others read it once more."""
+        changed = self._uncommitted()
+        if not (self.joined and changed):
+            return
+        try:
+            self._consumer.commit(offsets=self._offsets_of(changed), asynchronous=False)
+        except KafkaException as error:
+            self._log.warning("last_commit_failed", error=error.args[0].str())
+        else:
+            self._committed.update(changed)
+
+    def ends_of_returns(self) -> dict[Place, int]:
+        """Ask the broker where the partitions of the returns end now, in one request."""
+        places = [
+            TopicPartition(self._scope + topic, partition)
+            for topic, partition in self.positions
+            if topic == RETURNS.name
+        ]
+        ends = _ends_of(self._admin, places)
+        return {(RETURNS.name, place.partition): end for place, end in ends.items()}
 
     def registry_committed(self) -> int:
         """Return the first offset of the registry that no ingest has put into the journal yet."""
@@ -171,7 +219,8 @@ class Source:
         return max(found[0].offset, 0)
 
     def close(self) -> None:
-        """Leave the group."""
+        """Commit what is settled, and leave the group."""
+        self._commit_now()
         self._consumer.close()
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -182,7 +231,7 @@ class Source:
             self._failure = error
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self.positions, self.goal, self._committed = {}, {}, {}
+        self._forget()
         committed = (
             _patiently(lambda: consumer.committed(partitions, timeout=REQUEST_TIMEOUT_S))
             if partitions
@@ -208,13 +257,25 @@ class Source:
                 for (name, partition), offset in self.positions.items()
             ]
         )
+        if self._held:
+            self.hold(True)  # noqa: FBT003  # a switch
         self.joined = True
         self._log.info("assigned", partitions=len(partitions))
 
+    def _forget(self) -> None:
+        self.positions, self.goal, self._committed, self._settled = {}, {}, {}, {}
+        self._in_flight, self.joined = None, False
+
+    def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        # Somebody else has them already, from what was committed last.
+        self._forget()
+        self._log.warning("lost", partitions=len(partitions))
+
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        # All taken so far is settled and committed, but for the batch being gathered, which the
-        # next owner reads again: its positions go here.
-        self.positions, self.goal, self._committed, self.joined = {}, {}, {}, False
+        # All taken so far is settled, but for the batch being gathered, which the next owner reads
+        # again: its positions go here.
+        self._commit_now()
+        self._forget()
         self._log.info("revoked", partitions=len(partitions))
 
 
@@ -224,6 +285,9 @@ class RegistryReader:
     def __init__(self, settings: Settings) -> None:
         config = reader_config(settings.kafka.bootstrap, client_id="apse-ingest-registry")
         self._consumer = Consumer(config | settings.kafka.security())
+        self._admin = AdminClient(
+            admin_config(settings.kafka.bootstrap) | settings.kafka.security()
+        )
         self._place = TopicPartition(settings.kafka.scope + REGISTRY.name, 0, OFFSET_BEGINNING)
         self._consumer.assign([self._place])
         self.position = 0
@@ -253,7 +317,7 @@ class RegistryReader:
         DeliveryError
             When the end is not reached in time.
         """
-        _, end = _bounds_of(self._consumer, self._place)
+        (end,) = _ends_of(self._admin, [self._place]).values()
         arrivals: list[Arrival] = []
         waited_s = 0.0
         while self.position < end:
@@ -283,6 +347,24 @@ def _patiently(call: Callable[[], Answer]) -> Answer:
             time.sleep(RETRY_S)
 
 
+def _ends_of(admin: AdminClient, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+    """Ask the broker where partitions end now.
+
+    Not through a consumer: its connection answers only behind a fetch that waits for data, a tenth
+    of a second for each partition.
+    """
+    newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # a constant, untyped
+    asked = dict.fromkeys(places, newest)
+    return _patiently(
+        lambda: {
+            place: future.result().offset
+            for place, future in admin.list_offsets(
+                asked, request_timeout=REQUEST_TIMEOUT_S
+            ).items()
+        }
+    )
+
+
 def _bounds_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
     """Ask the broker for the first offset of a partition, and for its end."""
     return _patiently(lambda: consumer.get_watermark_offsets(place, timeout=REQUEST_TIMEOUT_S))
@@ -294,6 +376,11 @@ def _where(message: Message) -> tuple[str, int, int]:
     assert partition is not None
     assert offset is not None
     return topic, partition, offset
+
+
+def _published_ns(message: Message) -> int | None:
+    kind, stamp_ms = message.timestamp()
+    return None if kind == TIMESTAMP_NOT_AVAILABLE else stamp_ms * NS_PER_MS
 
 
 def _key(message: Message) -> bytes | None:

@@ -68,9 +68,13 @@ def return_bytes(strategy_id, second, value=0.01, status="value"):
     )
 
 
-def a_return(offset, strategy_id, second, value=0.01, *, status="value", partition=0):
+def a_return(
+    offset, strategy_id, second, value=0.01, *, status="value", partition=0, published_s=None
+):
+    """A return dated ``second`` and published at ``published_s``, both since START_NS."""
     data = return_bytes(strategy_id, second, value, status)
-    return Arrival(RETURNS.name, partition, offset, strategy_id.encode(), data)
+    published_ns = None if published_s is None else START_NS + published_s * SECOND_NS
+    return Arrival(RETURNS.name, partition, offset, strategy_id.encode(), data, published_ns)
 
 
 def request(topic, offset, event):
@@ -103,6 +107,13 @@ POISON = [
         b'{"strategy_id": "ghost", "period_end": "2024-05-31T20:00:00Z", "return": 0}',
         "unknown_strategy",
     ),
+    (b'{"strategy_id": "s0", "period_end": "2024-05-31T20:00:00Z", "return": -1.5}', "invalid"),
+    (b'{"strategy_id": "s0", "period_end": "2024-05-31T20:00:00Z", "return": Infinity}', None),
+    (b'{"strategy_id": "s0", "period_end": "2024-05-31T20:00:00Z", "return": true}', "invalid"),
+    (b'{"strategy_id": "s\xff0", "period_end": "2024-05-31T20:00:00Z", "return": 0}', "malformed"),
+    (b'{"a":' * 900 + b"0" + b"}" * 900, None),
+    (VALID[:-1] + b', "return": 0.5}', "duplicate_key"),
+    (VALID[:-1] + b', "\xc3\x28": 1}', "malformed"),
     (b'"' + b"x" * 2_000_000 + b'"', "oversize"),
 ]
 """Values of returns that cannot be used, with the code of their refusal (None: any)."""

@@ -1,180 +1,37 @@
 """The ingest process on a real broker: nothing lost, nothing stopped, whatever is thrown at it."""
 
 import json
-import os
-import select
-import signal
-import subprocess
 import sys
 import time
-from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
-from schemas.codec import decode_record, encode_message
+from schemas.codec import encode_message
 from schemas.events import RiskSignal
 from schemas.journal import Frame, Release, Risk, StrategyRegistered, Tick
-from schemas.topics import DEAD_LETTERS, JOURNAL, REGISTRY, RETURNS, RISK, TOPICS
+from schemas.topics import DEAD_LETTERS, RETURNS, RISK
 from streams.core.errors import ConfigError, DeliveryError
-from streams.core.frames import unpack
 from streams.ingest.journal import JournalWriter
 from streams.ingest.service import Ingest
-from streams.kafka.admin import TopicSpec, ensure_topics
-from streams.kafka.clients import producer_config, reader_config
-from streams.settings import IngestSettings, KafkaSettings, Settings
-from tests.ingest.arriving import POISON, on_registry, portfolio, return_bytes, strategy
+from streams.kafka.clients import producer_config
+from streams.settings import KafkaSettings, Settings
+from tests.ingest.arriving import POISON, portfolio, return_bytes, strategy
+from tests.ingest.working import SHARD, WAIT_S, drive
 
-REPOSITORY = Path(__file__).parents[2]
-SHARD = 3
-WAIT_S = 60.0
+CENTURY_S = 80 * 365 * 86_400
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
-
-
-@pytest.fixture
-def bench(broker, scope):
-    """Topics of a scope with one portfolio of three strategies, and hands to work them."""
-    specs = [TopicSpec(name=t.name, partitions=t.partitions, config=t.config()) for t in TOPICS]
-    ensure_topics(broker.bootstrap, specs, scope)
-    made = Bench(broker.bootstrap, scope)
-    made.register(portfolio("p", shard=SHARD), *(strategy(f"s{i}", "p") for i in range(3)))
-    yield made
-    made.end()
-
-
-class Bench:
-    def __init__(self, bootstrap, scope):
-        self.bootstrap, self.scope = bootstrap, scope
-        self.producer = Producer(producer_config(bootstrap, client_id="test"))
-        self.registered = 0
-        self.workers = []
-
-    def settings(self, **ingest):
-        return Settings(
-            kafka=KafkaSettings(bootstrap=self.bootstrap, scope=self.scope),
-            ingest=IngestSettings(**ingest),
-        )
-
-    def send(self, topic, value, key=None, partition=0):
-        while True:
-            try:
-                self.producer.produce(self.scope + topic.name, value, key, partition=partition)
-                break
-            except BufferError:
-                self.producer.poll(0.1)
-
-    def flush(self):
-        assert self.producer.flush(WAIT_S) == 0
-
-    def register(self, *events):
-        for event in events:
-            arrival = on_registry(self.registered, event)
-            self.send(REGISTRY, arrival.value, arrival.key)
-            self.registered += 1
-        self.flush()
-
-    def start(self, *, wait=True, **variables):
-        env = {
-            **os.environ,
-            "APSE_KAFKA__BOOTSTRAP": self.bootstrap,
-            "APSE_KAFKA__SCOPE": self.scope,
-            "APSE_INGEST__INSTANCE": "one",
-            "APSE_LOG__FORMAT": "json",
-            **variables,
-        }
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "streams.ingest.service"],
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=REPOSITORY,
-            env=env,
-        )
-        self.workers.append(worker)
-        if wait:
-            self.await_ready(worker)
-        return worker
-
-    def await_ready(self, worker):
-        for _ in range(100):
-            assert select.select([worker.stderr], [], [], WAIT_S)[0]
-            line = worker.stderr.readline()
-            assert line, "it ended before it was ready"
-            if line.startswith("{") and json.loads(line)["event"] == "ready":
-                return
-        pytest.fail("never ready")
-
-    def stop(self, worker):
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(WAIT_S) == 0
-
-    def end(self):
-        for worker in self.workers:
-            if worker.poll() is None:
-                worker.kill()
-            worker.wait(WAIT_S)
-            worker.stderr.close()
-
-    def read(self, topic, partition=0):
-        """All messages of a partition, to its present end."""
-        consumer = Consumer(reader_config(self.bootstrap, client_id="test"))
-        place = TopicPartition(self.scope + topic.name, partition, 0)
-        consumer.assign([place])
-        found = []
-        deadline = time.monotonic() + WAIT_S
-        while time.monotonic() < deadline:
-            message = consumer.poll(1.0)
-            if message is None:
-                continue
-            if message.error():
-                break
-            found.append(message)
-        consumer.close()
-        return found
-
-    def journal(self, shard=SHARD):
-        return [decode_record(message.value()) for message in self.read(JOURNAL, shard)]
-
-    def offsets(self):
-        """Source offsets in the journal, by source partition, in the order of the journal."""
-        found = defaultdict(list)
-        for record in self.journal():
-            if isinstance(record, Frame) and record.topic == RETURNS.name:
-                rows = unpack(record)
-                for partition, offset in zip(
-                    rows.source_partition.tolist(), rows.source_offset.tolist(), strict=True
-                ):
-                    found[partition].append(offset)
-        return found
-
-    def wait_for(self, condition):
-        deadline = time.monotonic() + WAIT_S
-        while time.monotonic() < deadline:
-            if condition():
-                return
-            time.sleep(0.2)
-        pytest.fail("not within the time")
 
 
 def source_offset(letter):
     return int(dict(letter.headers())["apse_source_offset"])
 
 
-def drive(ingest, condition, wait_s=WAIT_S):
-    """Turn the loop by hand until something holds."""
-    deadline = time.monotonic() + wait_s
-    while time.monotonic() < deadline:
-        ingest.cycle()
-        if condition():
-            return
-    pytest.fail("not within the time")
-
-
 def test_poison_among_returns_is_all_buried_and_stops_nothing(bench):
     sent, good = [], 0
-    poison = [value for value, _ in POISON if value]
+    poison = [return_bytes("s0", CENTURY_S), *(value for value, _ in POISON if value)]
     for number in range(2_000):
         if number % 10 == 0:
             value = poison[number // 10 % len(poison)]
@@ -196,7 +53,16 @@ def test_poison_among_returns_is_all_buried_and_stops_nothing(bench):
         assert headers["apse_error_code"]
         assert headers["apse_error_detail"]
     codes = {dict(letter.headers())["apse_error_code"] for letter in letters}
-    assert {b"empty", b"malformed", b"invalid", b"bad_period_end", b"unknown_strategy"} <= codes
+    assert codes == {
+        b"bad_period_end",
+        b"duplicate_key",
+        b"empty",
+        b"far_future",
+        b"invalid",
+        b"malformed",
+        b"oversize",
+        b"unknown_strategy",
+    }
     assert max(len(letter.value() or b"") for letter in letters) > 2_000_000
     assert bench.offsets()[0] == [n for n in range(2_000) if n % 10]
     assert good == 1_800
