@@ -56,3 +56,4 @@ imports: setup
 
 contracts: setup
 	@$(BIN)/python -m streams.contracts --check
+	@$(BIN)/python -m streams.api.document --check

@@ -22,6 +22,7 @@ from benchmarks import (
     memory,
     metrics,
     offline_replay,
+    poison,
     restart,
     sigma_update,
     solve,
@@ -41,6 +42,7 @@ ON_BROKER = {
     "latency": latency.on,
     "restart": restart.on,
     "growth": growth.on,
+    "poison": poison.on,
 }
 IN_PROCESS = {
     "solve": solve.run,

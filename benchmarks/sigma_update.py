@@ -1,4 +1,4 @@
-"""What does a bar cost the covariance, against pandas and river?"""
+"""What does a bar cost the covariance, against pandas, river and skfolio?"""
 
 import json
 import tempfile
@@ -15,17 +15,25 @@ from streams.core.covariance import CovarianceSpec, RollingCovariance
 from streams.core.windows import RollingWindows
 
 WINDOW = 252
-SIZES = (50, 1000)
+SIZES = (50, 200, 1000, 2000)
 BARS = 256  # four rebuilds of the sums: their share is in the mean
 
 
-def ours(returns: FloatArray) -> tuple[float, FloatArray]:
+HALF_LIFE = (
+    10  # what the window leaves out of such weights is 3e-8 of them: one and the same matrix
+)
+
+
+SAMPLE = CovarianceSpec(kind="sample")
+
+
+def ours(returns: FloatArray, spec: CovarianceSpec = SAMPLE) -> tuple[float, FloatArray]:
     """Return the mean seconds of an update, exact rebuilds included, and the last matrix."""
     columns = np.arange(returns.shape[1])
     windows = RollingWindows((WINDOW,), returns.shape[1], RollingCovariance.history(WINDOW))
     for row in returns[:WINDOW]:
         windows.push(row)
-    rolling = RollingCovariance(windows, WINDOW, CovarianceSpec(kind="sample"), columns)
+    rolling = RollingCovariance(windows, WINDOW, spec, columns)
     seconds = 0.0
     for row in returns[WINDOW:]:
         windows.push(row)
@@ -47,8 +55,22 @@ def pandas_seconds(returns: FloatArray, last: FloatArray, *, quick: bool) -> flo
     return min(seconds, rolling)
 
 
+def skfolio_seconds(returns: FloatArray, last: FloatArray) -> float:
+    """Return the mean seconds of an online update of skfolio's covariance, without its repair."""
+    from skfolio.moments import EWCovariance  # noqa: PLC0415  # two seconds to load: only when run
+
+    model = EWCovariance(half_life=HALF_LIFE, nearest=False)
+    model.partial_fit(returns[:WINDOW])
+    begun_s = time.perf_counter()
+    for row in returns[WINDOW:]:
+        model.partial_fit(row[None])
+    seconds = (time.perf_counter() - begun_s) / (len(returns) - WINDOW)
+    np.testing.assert_allclose(model.covariance_, last, rtol=0, atol=1e-6 * last.diagonal().max())
+    return seconds
+
+
 def run(*, quick: bool) -> list[Result]:
-    """Time an update at both sizes; the matrices must agree."""
+    """Time an update at each size; the matrices must agree."""
     results = []
     for size in SIZES:
         returns = returns_of(size, WINDOW + BARS, size)
@@ -60,10 +82,16 @@ def run(*, quick: bool) -> list[Result]:
         results.append(Result(name, seconds * 1e6, "us", "pandas", peer * 1e6, load()))
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "returns.json"
-            place.write_text(json.dumps(returns[: 40 if size <= SIZES[0] else 3].tolist()))
+            place.write_text(json.dumps(returns[: 40 if size == SIZES[0] else 3].tolist()))
             river = peer_answer("river_covariance", str(place))
         if river is not None:
             results.append(Result(f"{name}_river", seconds * 1e6, "us", "river", river * 1e6))
+        few = returns[: WINDOW + 64]  # a rebuild and what is between two
+        spec = CovarianceSpec(kind="ewma", decay=0.5 ** (1.0 / HALF_LIFE))
+        weighted, last = ours(few, spec)
+        skfolio = skfolio_seconds(few, last)
+        name = f"sigma_update_ewma_n{size}_skfolio"
+        results.append(Result(name, weighted * 1e6, "us", "skfolio partial_fit", skfolio * 1e6))
     return results
 
 

@@ -163,6 +163,26 @@ _METRICS: Final = MetricsRecord(
         )
     ],
 )
+_FIGURES: Final = MetricsRecord(
+    portfolio_id="core",
+    bar_end=_BAR_END,
+    periods_per_year=252.0,
+    strategies=(_MOMENTUM, _PAIRS),
+    windows=[
+        WindowMetrics(
+            window="252",
+            n_obs=[252, 189],
+            metrics={"sharpe": [1.25, 0.4], "sharpe_standard_error": [1.02, 1.17]},
+            undefined={},
+            coverage=[1.0, 0.75],
+            dates={
+                "max_drawdown_start": ["2024-04-02T20:00:00Z", None],
+                "max_drawdown_trough": ["2024-04-19T20:00:00Z", None],
+            },
+        )
+    ],
+    conventions="apse-metrics-1",
+)
 _COVARIANCE: Final = CovarianceRecord(
     portfolio_id="core",
     bar_end=_BAR_END,
@@ -292,6 +312,7 @@ JSON_EXAMPLES: Final[Mapping[str, msgspec.Struct]] = {
     "RiskSignal": _RISK,
     "ExecutionReport": _REPORT,
     "MetricsRecord": _METRICS,
+    "MetricsRecord-figures": _FIGURES,
     "CovarianceRecord": _COVARIANCE,
     "StateRecord": _STATE,
     "Decision": _DECIDED,

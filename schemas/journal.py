@@ -102,15 +102,17 @@ class Report(_Record, frozen=True, kw_only=True, tag="report"):
     report: ExecutionReport
 
 
-class Release(_Record, frozen=True, kw_only=True, tag="release"):
+class Release(_Record, frozen=True, kw_only=True, tag="release", omit_defaults=True):
     """A silent strategy's shares are final through an instant, though it said nothing.
 
     Ingest appends it only when it has read the source to its end and the strategy is more than the
-    allowance behind.
+    allowance behind. The allowance counts bars of one portfolio, so that the release is for
+    ``portfolio_id`` alone; None is every portfolio of the shard, as the first writers said it.
     """
 
     strategy_id: StrategyId
     through_ns: TsNs
+    portfolio_id: PortfolioId | None = None
 
 
 class Tick(_Record, frozen=True, kw_only=True, tag="tick"):

@@ -30,7 +30,10 @@ FOREVER: Final = -1
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
-    """One topic. ``retention_ms`` -1 keeps for ever; sizes are of one record, uncompressed."""
+    """One topic. ``retention_ms`` -1 keeps for ever; sizes are of one record, uncompressed.
+
+    ``append_time`` lets the broker date the records: who writes there has clocks that are not ours.
+    """
 
     name: str
     key: str
@@ -43,6 +46,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     writer: str
     readers: tuple[str, ...]
     summary: str
+    append_time: bool = False
 
     def config(self) -> dict[str, str]:
         """Return the broker's configuration of this topic."""
@@ -51,6 +55,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
             "retention.ms": str(self.retention_ms),
             "max.message.bytes": str(self.record_bytes_max),
             "min.insync.replicas": "1",
+            "message.timestamp.type": "LogAppendTime" if self.append_time else "CreateTime",
         }
 
 
@@ -66,6 +71,7 @@ RETURNS: Final = Topic(
     writer="strategies",
     readers=("ingest",),
     summary="returns and progress marks of strategies",
+    append_time=True,
 )
 REGISTRY: Final = Topic(
     name="portfolio.registry.v1",

@@ -93,6 +93,9 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         Distance of wall-clock ticks, for portfolios whose clock is ``wall``.
     publish_timeout_ms
         A poll's appends must be acknowledged within this time, else the process exits.
+    walk_lag_bars_max
+        Closed bars of a shard that may wait for the optimizer: above it returns are not read, and
+        from half of it on they are again.
     instance
         Static membership: an ingest restarted under the same name gets its partitions back at
         once. Two that run at the same time need two names; None is no name.
@@ -103,6 +106,7 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     silence_ms: PositiveInt = 2_000
     tick_interval_ms: PositiveInt = 1_000
     publish_timeout_ms: PositiveInt = 35_000
+    walk_lag_bars_max: PositiveInt = 10_000
     instance: str | None = None
 
 

@@ -26,6 +26,8 @@ CRASH_POINTS: Final = (
     "between_checkpoint_chunks",
     "before_position",
     "after_position",
+    "mid_solve",
+    "while_solving",
     "before_reply",
     "after_reply",
 )

@@ -25,8 +25,10 @@ from streams.agents.crash import (
 from streams.agents.pool import Pool
 from streams.core.errors import ConfigError
 from streams.kafka.clients import producer_config
+from streams.kafka.reach import watch_broker
 from streams.observe.log import configure_logging, get_logger
 from streams.observe.metrics import serve
+from streams.observe.probes import all_of
 from streams.observe.solves import observe_reply
 from streams.settings import Settings, load_settings
 
@@ -63,7 +65,10 @@ class Answerer:
 
     async def _answer(self, request: OptimizeRequest, data: bytes) -> None:
         begun_s = time.perf_counter()
-        record = await self._pool.solve(data)
+        solving = asyncio.ensure_future(self._pool.solve(data))
+        await asyncio.sleep(0)  # the pool has it now
+        crash_point("while_solving")
+        record = await solving
         observe_reply(record, time.perf_counter() - begun_s)
         crash_point("before_reply")
         self._producer.produce(
@@ -75,24 +80,44 @@ class Answerer:
         crash_point("after_reply")
 
 
+class Joined:
+    """Whether requests are read: not before the group has met, nor while it meets again."""
+
+    def __init__(self) -> None:
+        self._assigned = False
+
+    def note(self, assigned: bool) -> None:  # noqa: FBT001  # what a signal tells
+        """Take note of an assignment, or of its end."""
+        self._assigned = assigned
+
+    def reasons(self) -> list[str]:
+        """Return why requests are not read; nothing when they are."""
+        return [] if self._assigned else ["no requests are assigned"]
+
+
 def _delivered(error: object, _: object) -> None:
     if error is not None:
         leave(EXIT_DELIVERY, f"reply: {error}")
 
 
 def build(
-    settings: Settings, answerer: Answerer
+    settings: Settings, answerer: Answerer, assigned: "Callable[[bool], None]"
 ) -> "tuple[faust.App, Callable[[faust.App], None]]":
-    """Return the app, one agent over the requests, and what runs it."""
+    """Return the app, one agent over the requests, and what runs it.
+
+    ``assigned`` is told whenever partitions of the requests come, True, and go, False.
+    """
     from streams.agents.shell import (  # noqa: PLC0415  # see the module's own words
         Events,
         new_app,
+        on_assigned,
         raw_topic,
         run_worker,
     )
 
     app = new_app(settings, "optimizer", instance=settings.optimizer.instance)
     requests = raw_topic(app, settings.kafka.scope + OPTIMIZE.name, acks=True)
+    on_assigned(app, assigned)
 
     @app.agent(requests, concurrency=1)
     async def optimize(stream: Events) -> None:
@@ -109,8 +134,10 @@ def main() -> None:
     except ConfigError as error:
         leave(EXIT_REFUSED, str(error))
     configure_logging(settings.log, process="optimizer")
-    serve(settings.metrics, "optimizer")
-    app, run = build(settings, Answerer(settings))  # the pool warms up while Faust is imported
+    joined = Joined()
+    serve(settings.metrics, "optimizer", (), all_of(watch_broker(settings), joined.reasons))
+    # the pool warms up while Faust is imported
+    app, run = build(settings, Answerer(settings), joined.note)
     run(app)
 
 

@@ -81,6 +81,18 @@ class Owned:
         self.closed, self.open = self.open, Unacknowledged()
         self.progress.taken()
 
+    @property
+    def walk_lag_bars(self) -> int:
+        """How many items wait behind an answer, in the portfolio where most do."""
+        return max(
+            (
+                len(portfolio.queue)
+                for portfolio in self.shard.portfolios.values()
+                if portfolio.walk.pending is not None  # others wait for their first bar
+            ),
+            default=0,
+        )
+
     def facts(self, now_s: float) -> ShardFacts:
         """Return where the shard stands, for whoever watches; may be called from another thread."""
         portfolios = list(self.shard.portfolios.items())  # one step for other threads

@@ -18,11 +18,14 @@ from threadpoolctl import threadpool_limits
 
 from schemas.codec import decode_request, encode_record
 from schemas.journal import Reply
-from schemas.optimize import OptimizeReply, OptimizeRequest, SolveDiagnostics
+from schemas.optimize import SolveDiagnostics
+from streams.agents.crash import crash_point
 from streams.core.optimize import Failed, Outcome
 from streams.core.requests import reply_to, solve_request
 
 MS_PER_S: Final = 1_000
+TRIES: Final = 2
+DIED: Final = "the solving process died twice over it"
 
 
 def solve_bytes(data: bytes) -> bytes:
@@ -33,6 +36,7 @@ def solve_bytes(data: bytes) -> bytes:
     """
     request = decode_request(data)
     begun_s = time.perf_counter()
+    crash_point("mid_solve")
     outcome: Outcome
     try:
         outcome = solve_request(request)
@@ -76,15 +80,22 @@ class Pool:
         self._executor = self._start()
 
     async def solve(self, data: bytes) -> bytes:
-        """Return the encoded reply to one encoded request; a solve that fails is a reply too."""
+        """Return the encoded reply to one encoded request; a solve that fails is a reply too.
+
+        A process that was ended from outside says nothing about the request: it is solved once more
+        in a new one. The second death is taken for an answer.
+        """
         loop = asyncio.get_running_loop()
-        try:
-            task = loop.run_in_executor(self._executor, solve_bytes, data)
-            return await asyncio.wait_for(task, self._deadline_s)
-        except TimeoutError:
-            return self._give_up(data, f"no answer within {self._deadline_s} s")
-        except BrokenProcessPool:
-            return self._give_up(data, "the solving process died")
+        for _ in range(TRIES):
+            try:
+                task = loop.run_in_executor(self._executor, solve_bytes, data)
+                return await asyncio.wait_for(task, self._deadline_s)
+            except TimeoutError:
+                self._renew()
+                return _given_up(data, f"no answer within {self._deadline_s} s")
+            except BrokenProcessPool:
+                self._renew()
+        return _given_up(data, DIED)
 
     def close(self) -> None:
         """End the pool's processes."""
@@ -96,11 +107,10 @@ class Pool:
         for process in processes:
             process.join()
 
-    def _give_up(self, data: bytes, reason: str) -> bytes:
-        """Replace the pool and return a failed reply."""
+    def _renew(self) -> None:
+        """Replace the pool."""
         self.close()
         self._executor = self._start()
-        return encode_record(Reply(reply=_failed(decode_request(data), reason)))
 
     def _start(self) -> ProcessPoolExecutor:
         executor = ProcessPoolExecutor(
@@ -113,6 +123,7 @@ class Pool:
         return executor
 
 
-def _failed(request: OptimizeRequest, reason: str) -> OptimizeReply:
+def _given_up(data: bytes, reason: str) -> bytes:
+    """Return the failed reply to a request that no process could answer."""
     facts = SolveDiagnostics(solve_seconds=0.0, worker="", iterations=0)
-    return reply_to(request, Failed(reason=reason), facts)
+    return encode_record(Reply(reply=reply_to(decode_request(data), Failed(reason=reason), facts)))

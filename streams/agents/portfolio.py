@@ -22,8 +22,10 @@ from streams.agents.shell import (
     task_of,
 )
 from streams.core.errors import ConfigError
+from streams.kafka.reach import watch_broker
 from streams.observe.log import configure_logging, get_logger
 from streams.observe.metrics import serve
+from streams.observe.probes import all_of
 from streams.settings import Settings, load_settings
 
 TICK_S: Final = 0.05
@@ -36,7 +38,8 @@ def build(settings: Settings) -> faust.App:
     app = new_app(settings, "portfolio", instance=settings.engine.instance)
     journal = settings.kafka.scope + JOURNAL.name
     shards = Shards(settings)
-    serve(settings.metrics, "worker", [shards.metrics])
+    not_ready = all_of(watch_broker(settings), shards.not_ready)
+    serve(settings.metrics, "worker", [shards.metrics], not_ready)
 
     async def resume(mine: set[int]) -> dict[int, int]:
         try:

@@ -34,6 +34,7 @@ from streams.agents.owned import Owned, Unacknowledged, restored
 from streams.agents.records import read_record
 from streams.core.outputs import Output, encode_output
 from streams.kafka.clients import producer_config, reader_config
+from streams.kafka.walk_lag import WalkLag
 from streams.observe import metrics
 from streams.observe.log import get_logger
 from streams.observe.progress import Progress
@@ -42,6 +43,7 @@ from streams.settings import Settings
 
 STALL_MS: Final = 20_000  # longer than a session and a rebalance together
 WATERMARK_TIMEOUT_S: Final = 10.0
+LAG_RECORDS_MAX: Final = 1_000  # of the journal: seconds of a fold that keeps up
 ANY_PARTITION: Final = -1  # the client chooses, by key
 
 log = get_logger("shards")
@@ -61,8 +63,10 @@ class Shards:
         self._scope = settings.kafka.scope
         config = producer_config(settings.kafka.bootstrap, client_id="apse-portfolio", gapless=True)
         self._producer = Producer(config | {"linger.ms": 0} | settings.kafka.security())
+        self._lag = WalkLag(settings)
         self._lock = threading.Lock()  # counts go up in the shell's thread, down in the acker's
         self._taken_s = time.monotonic()
+        self._assigned: frozenset[int] | None = None
         self.owned: dict[int, Owned] = {}
         self.metrics = WorkerMetrics(self.facts)
         threading.Thread(target=self._serve_acks, name="acks", daemon=True).start()
@@ -75,6 +79,7 @@ class Shards:
         A shard that stays keeps its state: whatever others did meanwhile, it is still a fold. It is
         written again, for a worker that was frozen may have put an older checkpoint on top.
         """
+        self._assigned = frozenset(assigned)
         for shard in set(self.owned) - assigned:
             del self.owned[shard]
         for owned in self.owned.values():
@@ -119,6 +124,20 @@ class Shards:
         """Return where the shards stand; called from the thread that shows the metrics."""
         now_s = time.monotonic()
         return [owned.facts(now_s) for _, owned in sorted(self.owned.items())]
+
+    def not_ready(self) -> list[str]:
+        """Return why the fold is not where its journal is; called from any thread."""
+        if self._assigned is None:
+            return ["no shard was assigned yet"]
+        reasons = [
+            f"shard {number} is being resumed" for number in self._assigned - set(self.owned)
+        ]
+        for fact in self.facts():
+            if fact.recovery_s is None:
+                reasons.append(f"shard {fact.shard} recovers, {fact.lag_records} records behind")
+            elif fact.lag_records > LAG_RECORDS_MAX:
+                reasons.append(f"shard {fact.shard} is {fact.lag_records} records behind")
+        return reasons
 
     def _check_journal(self, reader: Consumer, number: int, resume: Resume) -> int:
         """Return the journal's end; refuse one that has not, or never had, where to resume."""
@@ -191,6 +210,7 @@ class Shards:
     def tick(self) -> None:
         """Write the checkpoints whose outputs are acknowledged, take new ones in time, nudge."""
         now_s = time.monotonic()
+        self._lag.tell({n: (o.shard.next_offset, o.walk_lag_bars) for n, o in self.owned.items()})
         for owned in self.owned.values():
             if owned.image is not None and owned.closed.count == 0:
                 self._write(owned.shard.shard, owned.image)

@@ -8,6 +8,7 @@ measurements.
 
 import asyncio
 import logging
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import Protocol
 
 import faust
 from aiokafka import AIOKafkaConsumer
+from faust.auth import SASLCredentials
 from faust.transport.consumer import Consumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread as ConsumerThread
 from faust.transport.drivers.aiokafka import Transport
 from faust.types import TP
 
 from streams.core.errors import ApseError
-from streams.settings import Settings
+from streams.settings import KafkaSettings, Settings
 
 FAUST_VERSION = "0.15.3"
 SESSION_TIMEOUT_S = 6
@@ -64,6 +66,7 @@ def new_app(settings: Settings, stage: str, *, instance: str | None) -> faust.Ap
     return faust.App(
         f"{settings.kafka.scope}{stage}",
         broker=f"kafka://{settings.kafka.bootstrap.replace(',', ';kafka://')}",
+        broker_credentials=credentials(settings.kafka),
         store="memory://",
         # Made at every start although nothing is kept there; by default in the working directory.
         datadir=str(Path(tempfile.gettempdir()) / "apse-faust"),
@@ -79,6 +82,18 @@ def new_app(settings: Settings, stage: str, *, instance: str | None) -> faust.Ap
         consumer_max_fetch_size=33_554_432,
         consumer_group_instance_id=instance,
         worker_redirect_stdouts=False,
+    )
+
+
+def credentials(kafka: KafkaSettings) -> SASLCredentials | None:
+    """Return what logs Faust in, as :meth:`.KafkaSettings.security` logs in the other clients."""
+    if kafka.username is None:
+        return None
+    return SASLCredentials(
+        username=kafka.username,
+        password="" if kafka.password is None else kafka.password.reveal(),
+        mechanism="SCRAM-SHA-512",
+        ssl_context=ssl.create_default_context(),
     )
 
 
@@ -127,6 +142,18 @@ def start_where(topic: str, resume: Callable[[set[int]], Awaitable[dict[int, int
 def task_of(app: faust.App, task: Callable[[], Awaitable[None]]) -> None:
     """Let the app run a task beside its agents."""
     app.task(task)
+
+
+def on_assigned(app: faust.App, told: Callable[[bool], None]) -> None:
+    """Tell whenever partitions are assigned to the app, True, and taken away, False."""
+
+    @app.on_partitions_assigned.connect(weak=False)
+    async def assigned(_: faust.App, assigned: set[TP], **__: object) -> None:
+        told(bool(assigned))
+
+    @app.on_partitions_revoked.connect(weak=False)
+    async def revoked(_: faust.App, revoked: set[TP], **__: object) -> None:  # noqa: ARG001  # its keyword
+        told(False)  # noqa: FBT003  # one word to one listener
 
 
 def end_offset(app: faust.App, place: TP) -> int | None:

@@ -239,9 +239,12 @@ def _column(window: Body, strategy: str, column: dict[str, int]) -> Body:
         for metric, reasons in window["undefined"].items()
         if strategy in reasons
     }
+    coverage = window.get("coverage")
     return {
         "window": window["window"],
         "n_obs": window["n_obs"][at],
         "metrics": {metric: values[at] for metric, values in window["metrics"].items()},
         "undefined": undefined,
+        "coverage": None if coverage is None else coverage[at],
+        "dates": {name: dates[at] for name, dates in (window.get("dates") or {}).items()},
     }

@@ -1,9 +1,10 @@
 """The application: routes over one store, which a thread of this process keeps."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
@@ -13,25 +14,61 @@ from streams.api.answers import Answers
 from streams.api.decisions import Decisions
 from streams.api.limits import BodyLimit, RateLimit
 from streams.api.observing import ApiMetrics, Timing
-from streams.api.orders import Orders
+from streams.api.orders import Orders, Outbox
 from streams.api.security import Token, check_bind, read_tokens
 from streams.api.services import Services
 from streams.api.serving import Server
 from streams.api.stream import Broadcaster
 from streams.api.views import Views
-from streams.api.whatif import Previews
+from streams.api.whatif import Checkpoints, ImageOf, Previews
 from streams.observe.clock import now_ns
+from streams.operate.send import Sender
 from streams.readmodel.embedded import EmbeddedStore
 from streams.readmodel.redis_store import RedisStore
 from streams.readmodel.store import Store
-from streams.readmodel.writer import Writer
+from streams.readmodel.writer import Health, Writer
 from streams.settings import ApiSettings, Settings
 
 PAGE: Final = Path(__file__).parents[2] / "dashboard" / "dist"
+ORDER_TIMEOUT_S: Final = 10.0  # for the broker to take an order
 
 
-def build_app(settings: Settings) -> FastAPI:
-    """Return the application; it follows the topics while it runs.
+class Follower(Protocol):
+    """Keeps a store's views while it runs."""
+
+    health: Health
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End, with what was read stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the application stands on: where views are, who keeps them, where orders go."""
+
+    store: Store
+    follower: Follower
+    outbox: Outbox
+    image_of: ImageOf
+    clock_ns: Callable[[], int] = now_ns
+
+
+def parts_of(settings: Settings) -> Parts:
+    """Return the parts of an engine on a broker."""
+    store = open_store(settings)
+    return Parts(
+        store=store,
+        follower=Writer(settings.kafka, store),
+        outbox=Sender(settings.kafka, flush_timeout_s=ORDER_TIMEOUT_S),
+        image_of=Checkpoints(settings.kafka).image,
+    )
+
+
+def build_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
+    """Return the application over an engine's parts, by default those on the settings' broker.
 
     Raises
     ------
@@ -41,18 +78,18 @@ def build_app(settings: Settings) -> FastAPI:
     api = settings.api
     tokens: tuple[Token, ...] = () if api.tokens is None else read_tokens(Path(api.tokens))
     check_bind(api.host, tokens)
-    store = open_store(settings)
-    writer = Writer(settings.kafka, store)
-    views = Views(store, writer.health, now_ns, api.default_portfolio)
+    parts = parts_of(settings) if parts is None else parts
+    store, follower, health = parts.store, parts.follower, parts.follower.health
+    views = Views(store, health, parts.clock_ns, api.default_portfolio)
     broadcaster = Broadcaster(store)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        writer.start()
+        follower.start()
         broadcaster.start()
         yield
         await broadcaster.stop()
-        writer.stop()
+        follower.stop()
         store.close()
 
     app = FastAPI(
@@ -71,11 +108,11 @@ def build_app(settings: Settings) -> FastAPI:
         views=views,
         answers=Answers(views),
         decisions=Decisions(views),
-        server=Server(views, now_ns),
-        orders=Orders(settings.kafka, store),
-        previews=Previews(settings.kafka),
+        server=Server(views, parts.clock_ns),
+        orders=Orders(parts.outbox, store, health),
+        previews=Previews(parts.image_of),
         broadcaster=broadcaster,
-        health=writer.health,
+        health=health,
     )
     _equip(app, api)
     return app

@@ -152,13 +152,18 @@ class Covariance(Head, kw_only=True, forbid_unknown_fields=True):
 
 
 class StrategyWindow(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One strategy's figures of one window; ``undefined`` says why a figure is null."""
+    """One strategy's figures of one window; ``undefined`` says why a figure is null.
+
+    ``coverage`` is the share of the window's bars that have a value, ``dates`` tells when the
+    deepest drawdown began and was deepest.
+    """
 
     window: str
     n_obs: int
     metrics: dict[str, float | None]
     undefined: dict[str, str]
-    coverage: float | None = None
+    coverage: float | None
+    dates: dict[str, Instant | None]
 
 
 class StrategyLine(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -29,7 +29,9 @@ def main(arguments: list[str]) -> int:
         return 0
     if FILE.read_bytes() == now:
         return 0
-    sys.stderr.write(f"{FILE.name} is not what the API says; run `make contracts-write`\n")
+    sys.stderr.write(
+        f"{FILE.name} is not what the API says; run `python -m streams.api.document`\n"
+    )
     return 1
 
 

@@ -7,58 +7,87 @@ another body it is refused.
 import hashlib
 import secrets
 import threading
-from typing import Final
+from contextlib import suppress
+from typing import Final, Protocol
 
 import msgspec
 
+from schemas.codec import decode_control, encode_message
 from schemas.events import ControlRequest, PortfolioRegistration, RiskSignal
 from schemas.policy import PortfolioPolicy
 from streams.api.bodies import RiskOrder
 from streams.api.problems import ProblemError
 from streams.core.errors import ApseError
-from streams.operate.send import Sender
 from streams.readmodel.changes import Put
-from streams.readmodel.store import Store
-from streams.settings import KafkaSettings
+from streams.readmodel.store import Store, StoreUnavailableError
+from streams.readmodel.writer import Health
 
 KEY_LENGTH_MAX: Final = 255
+
+
+class Outbox(Protocol):
+    """Where orders go: the topics of an engine."""
+
+    def control(self, request: ControlRequest) -> None:
+        """Append a person's request."""
+
+    def risk(self, signal: RiskSignal) -> None:
+        """Append an order of the risk function."""
+
+    def portfolio(
+        self,
+        policy: PortfolioPolicy,
+        *,
+        version: int = 1,
+        shard: int | None = None,
+        epoch: int = 1,
+    ) -> None:
+        """Append a portfolio's registration."""
+
+    def flush(self) -> None:
+        """Return once all is taken; ApseError where it is not."""
 
 
 class Orders:
     """Appends orders, each acknowledged by the broker before it is answered."""
 
-    def __init__(self, kafka: KafkaSettings, store: Store) -> None:
-        self._sender = Sender(kafka)
+    def __init__(self, outbox: Outbox, store: Store, health: Health) -> None:
+        self._outbox = outbox
         self._store = store
+        self._health = health
         self._lock = threading.Lock()
 
     def rebalance(self, portfolio_id: str, reason: str, by: str, key: str | None) -> str:
-        """Order a manual rebalance; return the request's id."""
-        if key is None:
-            request_id = f"api-{secrets.token_hex(16)}"
-        else:
-            request_id = f"api-{_digest(portfolio_id, by, key)[:32]}"
+        """Order a manual rebalance; return the request's id, whose fate can be asked for at once.
+
+        Raises
+        ------
+        ProblemError
+            422 for a key that was used with another body, 503 while it is not known whether it was.
+        """
+        named = secrets.token_hex(16) if key is None else _digest(portfolio_id, by, key)[:32]
         request = ControlRequest(
-            request_id=request_id,
+            request_id=f"api-{named}",
             portfolio_id=portfolio_id,
             action="rebalance",
             reason=reason,
             requested_by=by,
         )
         with self._lock:
-            if key is None or self._is_new(request_id, _digest(reason)):
-                self._sender.control(request)
+            if key is None or self._is_new(request):
+                self._outbox.control(request)
                 self._acknowledged()
-                if key is not None:
-                    self._remember(request_id, _digest(reason))
-        return request_id
+                with suppress(StoreUnavailableError):  # it is ordered all the same
+                    told = Put(f"request/{request.request_id}", encode_message(request))
+                    self._store.apply([told], {})
+        return request.request_id
 
     def risk(self, portfolio_id: str, order: RiskOrder, by: str) -> str:
         """Order a halt, a reduction, a pause, or the end of all three; return the order's id."""
         identifier = f"api-{secrets.token_hex(16)}"
         with self._lock:
             if order.action in {"pause", "resume"}:
-                self._sender.control(
+                self._outbox.control(
                     ControlRequest(
                         request_id=identifier,
                         portfolio_id=portfolio_id,
@@ -68,7 +97,7 @@ class Orders:
                     )
                 )
             if order.action != "pause":
-                self._sender.risk(
+                self._outbox.risk(
                     RiskSignal(
                         signal_id=identifier,
                         portfolio_id=portfolio_id,
@@ -85,28 +114,29 @@ class Orders:
         """Put a new policy in force; return its version."""
         version = now.policy_version + 1
         with self._lock:
-            self._sender.portfolio(policy, version=version, shard=now.shard, epoch=now.epoch)
+            self._outbox.portfolio(policy, version=version, shard=now.shard, epoch=now.epoch)
             self._acknowledged()
         return version
 
     def _acknowledged(self) -> None:
         try:
-            self._sender.flush()
+            self._outbox.flush()
         except ApseError as error:
             message = f"the broker did not take the order: {error}"
             raise ProblemError(503, message, {"Retry-After": "2"}) from error
 
-    def _is_new(self, request_id: str, body: str) -> bool:
-        held = self._store.get(f"idempotency/{request_id}")
+    def _is_new(self, request: ControlRequest) -> bool:
+        """Tell whether a named request is not on its topic yet, as far as that was read."""
+        held = self._store.get(f"request/{request.request_id}")
         if held is None:
+            if not self._health.caught_up:
+                message = "the orders so far are still being read, and this one may be among them"
+                raise ProblemError(503, message, {"Retry-After": "1"})
             return True
-        if held.decode() != body:
+        if decode_control(held) != request:
             message = "this Idempotency-Key was used with another body; choose a new key"
             raise ProblemError(422, message)
         return False
-
-    def _remember(self, request_id: str, body: str) -> None:
-        self._store.apply([Put(f"idempotency/{request_id}", body.encode())], {})
 
 
 def decode_order(kind: type[msgspec.Struct], data: bytes) -> msgspec.Struct:

@@ -3,6 +3,7 @@
 Where the store does not answer, the last answer to the same question does, marked degraded.
 """
 
+import hashlib
 import io
 import threading
 from collections import OrderedDict
@@ -28,6 +29,7 @@ class _Cached(NamedTuple):
     stamp: tuple[int, int]
     body: Body
     data: bytes
+    digest: str
 
 
 class Server:
@@ -54,9 +56,9 @@ class Server:
         wanted = _format(request, tabular=rows is not None)
         question = f"{request.url.path}?{request.url.query}"
         cached = self._answer(question, build)
-        etag = f'"{cached.body["version"]}"'
-        if request.headers.get("if-none-match") == etag:
-            return Response(status_code=304, headers={"ETag": etag})
+        etag = f'"{cached.digest}-{wanted.rpartition("/")[2]}"'
+        if _names(request.headers.get("if-none-match", ""), etag):
+            return Response(status_code=304, headers={"ETag": etag, "Vary": "Accept"})
         headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept"}
         if wanted == JSON:
             return Response(cached.data, 200, headers, JSON)
@@ -75,8 +77,8 @@ class Server:
             if held is None:
                 raise
             body = {**held.body, "status": "degraded"}
-            return _Cached(held.stamp, body, orjson.dumps(body))
-        fresh = _Cached(stamp, body, orjson.dumps(body))
+            return _cached(held.stamp, body)
+        fresh = _cached(stamp, body)
         with self._lock:
             self._cached[question] = fresh
             self._cached.move_to_end(question)
@@ -85,18 +87,39 @@ class Server:
         return fresh
 
 
+def _cached(stamp: tuple[int, int], body: Body) -> _Cached:
+    data = orjson.dumps(body)
+    return _Cached(stamp, body, data, hashlib.blake2b(data, digest_size=12).hexdigest())
+
+
+def _names(listed: str, etag: str) -> bool:
+    """Tell whether an If-None-Match header names an ETag."""
+    named = {one.strip().removeprefix("W/") for one in listed.split(",")}
+    return bool(named & {etag, "*"})
+
+
 def _format(request: Request, *, tabular: bool) -> str:
-    """Return the first format of the Accept header that is offered."""
+    """Return the format of the Accept header that is offered and liked most."""
     offered = (JSON, CSV, PARQUET) if tabular else (JSON,)
     accepted = request.headers.get("accept", JSON)
-    for part in accepted.split(","):
-        kind = part.partition(";")[0].strip().lower()
-        if kind in {"*/*", "application/*", ""}:
+    ranges = [_range(part) for part in accepted.split(",")]
+    for kind, quality in sorted(ranges, key=lambda found: -found[1]):
+        if quality > 0.0 and kind in {"*/*", "application/*", ""}:
             return JSON
-        if kind in offered:
+        if quality > 0.0 and kind in offered:
             return kind
     message = f"Accept: {accepted[:100]}; offered are {', '.join(offered)}"
     raise ProblemError(406, message)
+
+
+def _range(part: str) -> tuple[str, float]:
+    """Return one range of an Accept header, and how much it is liked: 1 unless it says less."""
+    kind, *parameters = (text.strip().lower() for text in part.split(";"))
+    weights = [text.removeprefix("q=") for text in parameters if text.startswith("q=")]
+    try:
+        return kind, float(weights[0]) if weights else 1.0
+    except ValueError:
+        return kind, 1.0
 
 
 def _tabular(rows: list[dict[str, Any]], kind: str) -> bytes:

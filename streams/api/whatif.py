@@ -5,16 +5,17 @@ so that a preview and the decision that follows it at the same bar agree to the 
 """
 
 import threading
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 from confluent_kafka import Consumer
 
 from schemas.decisions import Decision, RebalanceCommand, Trigger
-from schemas.optimize import OptimizeRequest, SolveDiagnostics
+from schemas.optimize import OptimizeReply, OptimizeRequest, SolveDiagnostics
 from schemas.topics import CHECKPOINTS
 from schemas.units import format_instant
-from streams.agents.checkpoint import Image, plan, read_checkpoints
+from streams.agents.checkpoint import plan, read_checkpoints
 from streams.api.problems import ProblemError
 from streams.core.image import decode_image
 from streams.core.portfolio import Portfolio
@@ -25,32 +26,46 @@ from streams.settings import KafkaSettings
 _READ_TIMEOUT_MS: Final = 3_000
 _NOBODY: Final = SolveDiagnostics(solve_seconds=0.0, worker="", iterations=0)
 
+ImageOf = Callable[[str, int], bytes | None]
+"""Portfolio and shard to the bytes of its newest image, None where there is none."""
+
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """A decision that was not taken, the command it would publish, and the bar it is for."""
 
     bar_end: str
     bar_number: int
-    version: int
-    epoch: int
     decision: Decision
     command: RebalanceCommand | None
 
 
 class Previews:
-    """Makes previews from the checkpoints on the broker; any thread may ask."""
+    """Makes previews from the images that an engine would go on from; any thread may ask."""
+
+    def __init__(self, image_of: ImageOf) -> None:
+        self._image_of = image_of
+
+    def preview(self, portfolio_id: str, shard: int, reason: str) -> Preview:
+        """Return what a manual rebalance would decide at the newest image's bar."""
+        data = self._image_of(portfolio_id, shard)
+        if data is None:
+            raise ProblemError(
+                503,
+                f"there is no checkpoint of portfolio {portfolio_id!r} yet; try again in a moment",
+                {"Retry-After": "3"},
+            )
+        return preview_of(Portfolio.from_state(decode_image(data)), reason)
+
+
+class Checkpoints:
+    """The newest images on the broker."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
-        self._lock = threading.Lock()  # one reader of checkpoints at a time
+        self._lock = threading.Lock()  # one reader at a time: a checkpoint may be many megabytes
 
-    def preview(self, portfolio_id: str, shard: int, reason: str) -> Preview:
-        """Return what a manual rebalance would decide at the newest checkpoint's bar."""
-        image = self._image(portfolio_id, shard)
-        portfolio = Portfolio.from_state(decode_image(image.data))
-        return preview_of(portfolio, reason)
-
-    def _image(self, portfolio_id: str, shard: int) -> Image:
+    def image(self, portfolio_id: str, shard: int) -> bytes | None:
+        """Return the newest image of a portfolio; None where there is none yet."""
         with self._lock:
             consumer = Consumer(
                 reader_config(self._kafka.bootstrap, client_id="apse-preview")
@@ -61,36 +76,38 @@ class Previews:
                 found = read_checkpoints(consumer, topic, {shard}, _READ_TIMEOUT_MS)
             finally:
                 consumer.close()
-        resumed = plan(shard, found[shard]).portfolios
-        if portfolio_id not in resumed:
-            raise ProblemError(
-                503,
-                f"there is no checkpoint of portfolio {portfolio_id!r} yet; try again in a moment",
-                {"Retry-After": "3"},
-            )
-        return resumed[portfolio_id].image
+        resumed = plan(shard, found[shard]).portfolios.get(portfolio_id)
+        return None if resumed is None else resumed.image.data
 
 
 def preview_of(portfolio: Portfolio, reason: str) -> Preview:
-    """Return what a manual rebalance would decide; the portfolio is spent by it."""
+    """Return what a manual rebalance would decide at the last walked bar.
+
+    What is awaited is answered first, as it would be; the portfolio is spent by it.
+
+    Raises
+    ------
+    ProblemError
+        409 before the first bar.
+    """
     walk = portfolio.walk
     if walk.last is None:
         raise ProblemError(409, "no bar is closed yet: there is nothing to decide on")
-    walk.void("voided: preview")
+    if walk.pending is not None:
+        walk.reply(_answer(walk.pending.request))
     outputs = walk.evaluate(Trigger(kind="manual", reason=reason))
-    for output in outputs:
-        if isinstance(output.message, OptimizeRequest):
-            request = output.message
-            outputs = walk.reply(reply_to(request, solve_request(request), _NOBODY))
-            break
+    if walk.pending is not None:
+        outputs = walk.reply(_answer(walk.pending.request))
     messages = [output.message for output in outputs]
     decision = next(message for message in messages if isinstance(message, Decision))
     command = next((m for m in messages if isinstance(m, RebalanceCommand)), None)
     return Preview(
         bar_end=format_instant(walk.status.end_ns),
         bar_number=walk.status.bar_number,
-        version=decision.version,
-        epoch=decision.epoch,
         decision=decision,
         command=command,
     )
+
+
+def _answer(request: OptimizeRequest) -> OptimizeReply:
+    return reply_to(request, solve_request(request), _NOBODY)

@@ -7,8 +7,9 @@ import msgspec
 import typer
 from rich.table import Table
 
-from schemas.decisions import Decision, ExAnte
+from schemas.decisions import Decision
 from schemas.topics import DECISIONS
+from streams.cli.telling import limits_told, risk_told, sentences
 from streams.core.commands import words_of
 from streams.core.errors import DataError
 from streams.core.identity import command_id_of
@@ -87,67 +88,32 @@ def _tell(decision: Decision) -> None:
         f" version {decision.epoch}.{decision.version}"
     )
     say(f"At the close of the bar ending {decision.bar_end}: {words_of(decision.trigger)}.")
-    if decision.outcome == "declined":
-        say(f"Declined: {decision.reason}. The held weights stay.")
-        if decision.violated:
-            say(f"Limits in conflict: {', '.join(decision.violated)}.")
-        for name, why in decision.excluded.items():
-            say(f"  {name}: {why}")
-        return
-    say(
-        f"Accepted: {decision.objective} by {decision.solver}, turnover {decision.turnover:.2%}, "
-        f"cost {decision.cost * 1e4:.2f} bps of NAV."
-    )
-    say(f"Before: {_ante(decision.ex_ante_held)}")
-    say(f"After:  {_ante(decision.ex_ante)}")
-    if decision.estimates is not None:
-        average = decision.estimates.average_correlation
-        shown = "undefined" if average is None else f"{average:.3f}"
-        say(
-            f"Estimates: {decision.estimates.covariance} covariance over"
-            f" {decision.estimates.n_common} common bars, average correlation {shown}."
-        )
-    out.print(_weights(decision))
-    _tell_limits(decision)
-
-
-def _tell_limits(decision: Decision) -> None:
-    if decision.binding:
-        say("What held it back (price: change of the objective per unit of the limit, annual):")
-    for limit in decision.binding:
-        whom = f" of {limit.strategy}" if limit.strategy else ""
-        say(f"  {limit.constraint}{whom}, {limit.side}: {limit.price:+.6g}")
-    for name, why in decision.excluded.items():
-        say(f"  {name} takes no part: {why}")
+    for sentence in sentences(decision):
+        say(sentence)
+    if decision.stages is not None:
+        out.print(_weights(decision))
+    for sentence in (*limits_told(decision), *risk_told(decision)):
+        say(sentence)
 
 
 def _weights(decision: Decision) -> Table:
     stages = decision.stages
     assert stages is not None
-    listed = table("strategy", figures=("held", "solved", "after overlay", "sent", "change"))
-    rows = zip(
-        decision.strategies, stages.held, stages.raw, stages.overlay, stages.rounded, strict=True
-    )
-    cash = (stages.cash["held"], stages.cash["raw"], stages.cash["overlay"], stages.cash["rounded"])
-    for name, held, raw, overlay, sent in [*rows, ("cash", *cash)]:
+    last = "sent" if decision.outcome == "accepted" else "not sent"
+    figures = ("held", "solved", "after overlay", "after band", last, "change", "could be")
+    spread = decision.spread
+    listed = table("strategy", figures=figures if spread else figures[:-1])
+    kinds = ("held", "raw", "overlay", "banded", "rounded")
+    rows = zip(decision.strategies, *(getattr(stages, kind) for kind in kinds), strict=True)
+    cash = ("cash", *(stages.cash[kind] for kind in kinds))
+    for number, (name, *weights) in enumerate([*rows, cash]):
+        held, sent = weights[0], weights[-1]
         if max(abs(held), abs(sent)) < WEIGHT_SHOWN_MIN:
             continue
-        listed.add_row(
-            name,
-            f"{held:.4%}",
-            f"{raw:.4%}",
-            f"{overlay:.4%}",
-            f"{sent:.4%}",
-            f"{sent - held:+.4%}",
-        )
+        shown = [f"{weight:.4%}" for weight in weights]
+        shown.append(f"{sent - held:+.4%}")
+        if spread:
+            known = number < len(spread.low)
+            shown.append(f"{spread.low[number]:.1%} to {spread.high[number]:.1%}" if known else "")
+        listed.add_row(name, *shown)
     return listed
-
-
-def _ante(figures: ExAnte | None) -> str:
-    if figures is None:
-        return "not estimated"
-    sharpe = "undefined" if figures.sharpe is None else f"{figures.sharpe:.2f}"
-    return (
-        f"expected return {figures.return_annual:.2%},"
-        f" volatility {figures.volatility_annual:.2%}, Sharpe {sharpe}"
-    )

@@ -1,23 +1,13 @@
-"""Commands that need no broker: estimate, optimize, replay, init, policy check."""
+"""Commands that need no broker: optimize, replay, init, policy check."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
-from streams.core.arrays import FloatArray
-from streams.core.covariance import (
-    CovarianceSpec,
-    complete_rows,
-    covariance,
-    parse_covariance,
-)
-from streams.core.errors import DataError
 from streams.core.frames import Rows
-from streams.core.metrics import METRICS, series_metrics
 from streams.files import read_returns, to_rows
 from streams.operate.console import (
     EXIT_FAILED,
@@ -47,53 +37,18 @@ PolicyFile = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-_SHOWN = {
-    "n_obs": "n",
-    "mean_annual": "mean/y",
-    "volatility_annual": "vol/y",
-    "sharpe": "Sharpe",
-    "sortino": "Sortino",
-    "max_drawdown": "max dd",
-    "hit_rate": "hit",
-    "cvar_95": "CVaR 95",
-}
-"""Metrics of the table for people, and their headings, short enough for 80 columns."""
+_SOLVED = {"optimal", "feasible"}
+"""Statuses with weights: the best there are, or a mix within a gap that is told."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(estimate)
     app.command()(optimize)
     app.command("replay")(replay_command)
     app.command()(init)
     policy = typer.Typer(help="Portfolio files.", no_args_is_help=True)
     policy.command("check")(policy_check)
     app.add_typer(policy, name="policy")
-
-
-def estimate(
-    returns: ReturnsFile,
-    periods_per_year: Annotated[float, typer.Option(min=1e-9, help="Bars in a year.")],
-    window: Annotated[int | None, typer.Option(min=2, help="Last N rows; all by default.")] = None,
-    covariance_literal: Annotated[
-        str, typer.Option("--covariance", help="sample, ewma:LAMBDA or ledoit_wolf.")
-    ] = "sample",
-    as_json: Json = False,
-) -> None:
-    """Print metrics of each strategy, and their annual covariance."""
-    spec = parse_covariance(covariance_literal)
-    history = read_returns(returns)
-    values = history.values if window is None else history.values[-window:]
-    figures = {
-        "metrics": {
-            name: _metrics(values[:, i], periods_per_year) for i, name in enumerate(history.names)
-        },
-        "covariance_annual": _covariance(history.names, values, spec, periods_per_year),
-    }
-    if as_json:
-        print_json(figures)
-    else:
-        _show_estimate(figures)
 
 
 def optimize(returns: ReturnsFile, portfolio: PolicyFile, as_json: Json = False) -> None:
@@ -111,7 +66,7 @@ def optimize(returns: ReturnsFile, portfolio: PolicyFile, as_json: Json = False)
         _show_optimum(figures)
     if figures["status"] in {"infeasible", "too_few_eligible", "too_few_common"}:
         raise typer.Exit(EXIT_INFEASIBLE)
-    if figures["status"] != "optimal":
+    if figures["status"] not in _SOLVED:
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -183,26 +138,6 @@ def policy_check(
     answer(figures, words, as_json=as_json)
 
 
-def _metrics(returns: FloatArray, periods_per_year: float) -> dict[str, Any]:
-    n_obs, values, undefined = series_metrics(returns, periods_per_year)
-    figures: dict[str, Any] = {"n_obs": n_obs, **{name: values.get(name) for name in METRICS}}
-    if undefined:
-        figures["undefined"] = undefined
-    return figures
-
-
-def _covariance(
-    names: tuple[str, ...], values: FloatArray, spec: CovarianceSpec, periods_per_year: float
-) -> dict[str, Any]:
-    rows, n_common = complete_rows(values, np.arange(len(names)))
-    figures: dict[str, Any] = {"strategies": list(names), "matrix": None, "n_common": n_common}
-    try:
-        figures["matrix"] = (covariance(rows, spec) * periods_per_year).tolist()
-    except DataError as error:
-        figures["undefined"] = str(error)
-    return figures
-
-
 def _counted(
     rows: Iterable[Rows], columns: int, advance: Callable[[float], None]
 ) -> Iterator[Rows]:
@@ -211,26 +146,21 @@ def _counted(
         advance(len(chunk) / columns)
 
 
-def _show_estimate(figures: dict[str, Any]) -> None:
-    rows = table("strategy", figures=tuple(_SHOWN.values()))
-    for strategy, metrics in figures["metrics"].items():
-        rows.add_row(strategy, *(_figure(metrics[name]) for name in _SHOWN))
-    out.print(rows)
-    common = figures["covariance_annual"]["n_common"]
-    say(f"covariance over {common} common rows; --json prints the matrix and every metric")
-
-
 def _show_optimum(figures: dict[str, Any]) -> None:
-    if figures["status"] != "optimal":
+    if figures["status"] not in _SOLVED:
         say(f"status: {figures['status']}")
         if figures.get("violated"):
             say(f"limits in conflict: {', '.join(figures['violated'])}")
+            for limit in figures.get("relax", ()):
+                say(f"  way {limit['way']}: {limit['words']}")
         elif figures.get("reason"):
             say(f"reason: {figures['reason']}")
         for name, why in figures.get("excluded", {}).items():
             say(f"  {name} takes no part: {why}")
         return
-    say("status: optimal, verified")
+    say(f"status: {figures['status']}, verified")
+    if figures["instead"]:
+        say(f"solved instead: {figures['instead']}")
     rows = table("strategy", figures=("weight",))
     for name, weight in [*figures["weights"].items(), ("cash", figures["cash"])]:
         rows.add_row(name, f"{weight:.4%}")
@@ -263,9 +193,3 @@ def _show_replay(summary: ReplaySummary, folder: Path, *, as_json: bool) -> None
         f" {summary.commands} commands; {nav}; files in {folder}"
     )
     answer(figures, words, as_json=as_json)
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.4f}"

@@ -9,6 +9,7 @@
 """
 
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -43,6 +44,9 @@ class ReturnPublisher:
         is there, and the limits somebody gave it, stay as they are. None registers nothing.
     portfolios
         Which portfolios a strategy joins when it is registered.
+    security
+        What logs the clients in at the broker, in librdkafka's own names
+        (:meth:`streams.settings.KafkaSettings.security`); none for a broker without login.
 
     Raises
     ------
@@ -59,8 +63,10 @@ class ReturnPublisher:
         *,
         register: str | None = None,
         portfolios: tuple[str, ...] = ("demo",),
+        security: Mapping[str, str] | None = None,
     ) -> None:
         self._bootstrap = bootstrap
+        self._security = dict(security or {})
         self._returns = scope + RETURNS.name
         self._registry = scope + REGISTRY.name
         self._family = register
@@ -68,7 +74,9 @@ class ReturnPublisher:
         self._registered: set[str] | None = None
         self._failures: list[str] = []
         self._failed = 0
-        self._producer = Producer(producer_config(bootstrap, client_id="apse-publisher"))
+        self._producer = Producer(
+            producer_config(bootstrap, client_id="apse-publisher") | self._security
+        )
 
     def __enter__(self) -> Self:
         """Nothing is sent before the first return."""
@@ -194,7 +202,9 @@ class ReturnPublisher:
         raise DeliveryError(text)
 
     def _read_registry(self) -> set[str]:
-        consumer = Consumer(reader_config(self._bootstrap, client_id="apse-publisher-registry"))
+        consumer = Consumer(
+            reader_config(self._bootstrap, client_id="apse-publisher-registry") | self._security
+        )
         found: set[str] = set()
         end_s = time.monotonic() + REGISTRY_TIMEOUT_S
         try:

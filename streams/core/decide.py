@@ -3,47 +3,54 @@
 Nothing here knows of queues, bars or brokers.
 """
 
-import hashlib
-import math
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from schemas.codec import canonical_json
 from schemas.decisions import (
+    CostParts,
     Decision,
     Estimates,
-    ExAnte,
-    ObjectiveTerm,
+    GateCheck,
+    GateWaiver,
     Stages,
 )
 from schemas.optimize import GroupBound, OptimizeReply, OptimizeRequest
 from schemas.policy import PortfolioPolicy
-from schemas.units import format_instant
+from streams.core.appraisal import (
+    correlations,
+    ex_ante,
+    objective_terms,
+    risk_contributions,
+    watched,
+)
 from streams.core.arrays import FloatArray
-from streams.core.covariance import average_correlation, complete_rows, covariance, parse_covariance
+from streams.core.conclusions import Pending, blank, declined, given_up, sealed
+from streams.core.costs import BPS, TRADED_MIN, CostModel, impact_coefficients, spread_of
+from streams.core.covariance import average_correlation, complete_rows, covariance_spec, estimate
 from streams.core.eligibility import Book, Selection, problem_limits
 from streams.core.errors import DataError
+from streams.core.expected import expected_returns
+from streams.core.gate import BREACH_MAX, check, gate_of, utility_gain, words_of
 from streams.core.identity import Context, identify
-from streams.core.ledger import trade_cost, turnover
-from streams.core.optimize import Problem, round_weights, verify
+from streams.core.ledger import turnover
+from streams.core.limits import with_limits
+from streams.core.optimize import Problem, verify
+from streams.core.replies import (
+    COMMON_ROWS_MIN,
+    known_rows,
+    spread_over,
+    step_of,
+    steps_of,
+    unusable,
+)
 from streams.core.requests import problem_of
+from streams.core.stages import Staged, scaled, staged
 
-WEIGHT_QUANTUM: Final = 1e-10
-_COMMON_ROWS_MIN: Final = 2
-
-
-class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that waits for its answer, with all that the decision will need."""
-
-    context: Context
-    request: OptimizeRequest
-    estimates: Estimates
-    excluded: dict[str, str]
-    names: tuple[str, ...]
-    held: tuple[float, ...]
-    held_cash: float
+ROUNDED_MAX: Final = 1e-6
+"""Rounding moves no weight by more: 4096 strategies of 1e-10, all of it to one."""
 
 
 def build_request(
@@ -52,18 +59,24 @@ def build_request(
     """Return the self-contained problem and its estimates, or the reason why there are none."""
     columns = selection.columns
     rows, n_common = complete_rows(book.returns, columns)
-    if n_common < _COMMON_ROWS_MIN:
+    estimation, periods = policy.estimation, policy.periods_per_year
+    names = tuple(book.names[i] for i in columns)
+    literal = book.covariance or estimation.covariance
+    if estimation.ragged != "complete_rows":
+        rows = book.returns[:, columns]
+    elif n_common < COMMON_ROWS_MIN:
         return "too_few_common"
-    periods = policy.periods_per_year
     try:
-        cov_annual = covariance(rows, parse_covariance(policy.estimation.covariance)) * periods
+        found = estimate(rows, covariance_spec(estimation, literal))
+        with np.errstate(over="ignore", invalid="ignore"):  # what is beyond float64 is told below
+            cov_annual = found.matrix * periods
+            expected = expected_returns(rows, cov_annual, names, estimation, periods)
     except DataError as error:
         return f"not_finite: {error}"
-    with np.errstate(over="ignore"):
-        mean_annual = rows.mean(axis=0) * periods
+    mean_annual = expected.mean
     if not (np.isfinite(cov_annual).all() and np.isfinite(mean_annual).all()):
         return "not_finite: an annual estimate is beyond float64"
-    low, high = problem_limits(book, selection, policy)
+    low, high = problem_limits(book, selection, policy, context.bar_end_ns)
     outside = np.ones(len(book.names), dtype=bool)
     outside[columns] = False
     request = OptimizeRequest(
@@ -71,7 +84,7 @@ def build_request(
         attempt=1,
         portfolio_id=policy.portfolio_id,
         shard=context.shard,
-        strategies=tuple(book.names[i] for i in columns),
+        strategies=names,
         mean_annual=mean_annual.tobytes(),
         cov_annual_lower=cov_annual[np.tril_indices(len(columns))].tobytes(),
         held=book.held[columns].tobytes(),
@@ -86,27 +99,77 @@ def build_request(
         cash_max=policy.cash.max,
         turnover_max=None if "turnover_max" in context.exempt else policy.constraints.turnover_max,
         long_only=policy.constraints.long_only,
+        fallback=tuple(step for step in policy.fallback if step != "hold"),
+        n_common=n_common,
+        prices=policy.explain.prices,
+        resamples=policy.explain.resamples,
     )
+    request = with_limits(request, book, selection, policy, n_effective=found.n_effective)
     estimates = Estimates(
-        covariance=policy.estimation.covariance,
-        mean=policy.estimation.mean,
+        covariance=literal,
+        mean=estimation.mean,
         n_common=n_common,
         mean_annual=tuple(mean_annual.tolist()),
         volatility_annual=tuple(np.sqrt(cov_annual.diagonal()).tolist()),
         average_correlation=average_correlation(cov_annual),
+        mean_standard_error_annual=tuple(expected.standard_error.tolist()),
+        mean_shrinkage=expected.shrinkage,
+        unused_views=expected.unused_views,
+        n_effective=found.n_effective,
+        shrinkage=found.shrinkage,
+        repair_distance=found.repair_distance,
+        demotion=book.demotion,
     )
     return request, estimates
 
 
-def decide(pending: Pending, reply: OptimizeReply, policy: PortfolioPolicy) -> Decision:
+def pending_of(
+    book: Book,
+    selection: Selection,
+    policy: PortfolioPolicy,
+    context: Context,
+) -> Pending | str:
+    """Return the request to wait for with all that its decision needs, or why there is none."""
+    built = build_request(book, selection, policy, context)
+    if isinstance(built, str):
+        return built
+    request, estimates = built
+    return Pending(
+        context=context,
+        request=request,
+        estimates=estimates,
+        excluded=selection.excluded,
+        names=book.names,
+        held=tuple(book.held.tolist()),
+        held_cash=book.held_cash,
+        impact=tuple(
+            impact_coefficients(policy.costs, book.names, spread_of(book.returns)).tolist()
+        ),
+        nav=book.nav,
+    )
+
+
+def cost_model(policy: PortfolioPolicy, impact: tuple[float, ...]) -> CostModel:
+    """Return the cost of trading under a policy, with the impact coefficients (N,) of the time."""
+    return CostModel(
+        linear=policy.costs.linear_bps * BPS,
+        impact=np.array(impact),
+        ticket=policy.costs.ticket_bps * BPS,
+    )
+
+
+def decide(
+    pending: Pending, reply: OptimizeReply, policy: PortfolioPolicy, returns: FloatArray
+) -> Decision:
     """Turn an answer into a decision.
 
-    Whatever is not solved and verified is declined, and the held weights stay.
+    Whatever is not solved and verified is declined, and the held weights stay. ``returns`` (T, N)
+    are those of the window, in the order of ``pending.names``, NaN where missing.
     """
     if reply.status != "solved":
         reason = "infeasible" if reply.status == "infeasible" else "solver_failed"
         return given_up(pending, reason, policy, reply)
-    complaint = _unusable(reply)
+    complaint = unusable(reply)
     if complaint:
         return given_up(pending, "verification_failed", policy, detail=complaint)
     problem = problem_of(pending.request)
@@ -114,76 +177,26 @@ def decide(pending: Pending, reply: OptimizeReply, policy: PortfolioPolicy) -> D
     complaints = verify(problem, raw, reply.cash)
     if complaints:
         return given_up(pending, "verification_failed", policy, reply, complaints[0])
-    multiplier = pending.context.multiplier
-    overlay = raw * multiplier
-    overlay_cash = reply.cash if multiplier == 1.0 else 1.0 - float(overlay.sum())
-    rounded, cash = round_weights(overlay, overlay_cash)
-    tolerance = (
-        1e-8 + len(raw) * WEIGHT_QUANTUM
-    )  # rounding moves its residual to the largest weight
-    complaints = (
-        verify(problem, rounded, cash, tolerance)
-        if multiplier == 1.0
-        else verify_overlay(raw, rounded, cash, multiplier)
-    )
-    if complaints:
-        return given_up(pending, "verification_failed", policy, reply, complaints[0])
-    stages = {
-        "held": problem.held,
-        "raw": raw,
-        "overlay": overlay,
-        "banded": overlay,
-        "rounded": rounded,
-    }
-    cashes = {
-        "held": pending.held_cash,
-        "raw": reply.cash,
-        "overlay": overlay_cash,
-        "banded": overlay_cash,
-        "rounded": cash,
-    }
-    return _accepted(pending, reply, policy, problem, stages, cashes)
-
-
-def _unusable(reply: OptimizeReply) -> str:
-    """Say why a reply's bytes or figures cannot be read or published; empty where they can."""
-    if len(reply.weights) % 8:
-        return f"weights of {len(reply.weights)} bytes, expected whole float64 numbers"
-    figures = (reply.objective_value, *(limit.price for limit in reply.binding))
-    if not all(math.isfinite(figure) for figure in figures):
-        return "the objective or a price is not finite"
-    return ""
-
-
-def verify_overlay(
-    raw: FloatArray, rounded: FloatArray, cash: float, multiplier: float
-) -> tuple[str, ...]:
-    """Check that the sent weights are the verified ones scaled, the rest in cash.
-
-    Overlays may leave minima behind.
-    """
-    tolerance = 1e-8 + len(raw) * WEIGHT_QUANTUM
-    if float(np.abs(rounded - multiplier * raw).max(initial=0.0)) > tolerance:
-        return (f"overlay: weights are not {multiplier} times the solved ones",)
-    if abs(float(rounded.sum()) + cash - 1.0) > tolerance:
-        return (f"budget: weights and cash sum to {float(rounded.sum()) + cash!r}, expected 1",)
-    return ()
+    result = staged(problem, raw, reply.cash, policy, pending)
+    if isinstance(result, str):
+        return given_up(pending, "verification_failed", policy, reply, result)
+    return _judged(pending, reply, policy, problem, result, returns)
 
 
 def reduce_by_overlay(
     book: Book, context: Context, factor: float, policy: PortfolioPolicy
 ) -> Decision:
     """Return the decision that scales what is held by ``factor``, the rest to cash, at once."""
-    overlay = book.held * factor
-    rounded, cash = round_weights(overlay, 1.0 - float(overlay.sum()))
-    complaints = verify_overlay(book.held, rounded, cash, factor)
-    if complaints:
-        return declined(context, f"verification_failed: {complaints[0]}", policy, book.names)
-    after = {"overlay": 1.0 - float(overlay.sum()), "rounded": cash}
-    decision = _blank(context, book.names, policy)
-    return _sealed(
+    found = scaled(book.held, factor, policy, book.names, book.nav)
+    if isinstance(found, str):
+        return declined(context, f"verification_failed: {found}", policy, book.names)
+    overlay, rounded, cash = found
+    overlay_cash = 1.0 - float(overlay.sum())
+    impact = impact_coefficients(policy.costs, book.names, spread_of(book.returns))
+    parts = cost_model(policy, tuple(impact.tolist())).of(book.held, rounded)
+    return sealed(
         msgspec.structs.replace(
-            decision,
+            blank(context, book.names, policy),
             outcome="accepted",
             stages=Stages(
                 held=tuple(book.held.tolist()),
@@ -194,53 +207,15 @@ def reduce_by_overlay(
                 cash={
                     "held": book.held_cash,
                     "raw": book.held_cash,
-                    "banded": after["overlay"],
-                    **after,
+                    "overlay": overlay_cash,
+                    "banded": overlay_cash,
+                    "rounded": cash,
                 },
             ),
             turnover=turnover(book.held, book.held_cash, rounded, cash),
-            cost=trade_cost(book.held, rounded, policy.costs.linear_bps),
+            cost=parts.total,
+            cost_parts=CostParts(linear=parts.linear, impact=parts.impact, ticket=parts.ticket),
             solver="overlay",
-        )
-    )
-
-
-def declined(
-    context: Context,
-    reason: str,
-    policy: PortfolioPolicy,
-    names: tuple[str, ...],
-    excluded: dict[str, str] | None = None,
-) -> Decision:
-    """Return a decision that changes nothing, and why, where no optimizer was asked."""
-    return _sealed(
-        msgspec.structs.replace(
-            _blank(context, names, policy),
-            reason=reason,
-            excluded=excluded or {},
-            fallback="hold",
-        )
-    )
-
-
-def given_up(
-    pending: Pending,
-    reason: str,
-    policy: PortfolioPolicy,
-    reply: OptimizeReply | None = None,
-    detail: str = "",
-) -> Decision:
-    """Return a decision that changes nothing, with what is known of the request it gives up."""
-    words = detail or (reply.reason if reply else "")
-    return _sealed(
-        msgspec.structs.replace(
-            _blank(pending.context, pending.names, policy),
-            reason=f"{reason}: {words}" if words else reason,
-            excluded=pending.excluded,
-            estimates=pending.estimates,
-            violated=reply.violated if reply else (),
-            solver=reply.solver if reply else "",
-            fallback="hold",
         )
     )
 
@@ -259,108 +234,121 @@ def _groups(book: Book, selection: Selection, policy: PortfolioPolicy) -> tuple[
     )
 
 
-def _accepted(
+def _judged(
     pending: Pending,
     reply: OptimizeReply,
     policy: PortfolioPolicy,
     problem: Problem,
-    stages: dict[str, FloatArray],
-    cash: dict[str, float],
+    result: Staged,
+    returns: FloatArray,
 ) -> Decision:
-    """Spread the problem's weights over all members and add what explains them."""
-    names = pending.names
-    held = np.array(pending.held)
-    column = {name: i for i, name in enumerate(names)}
-    picked = np.array([column[name] for name in problem.strategies], dtype=np.int64)
-
-    def spread(weights: FloatArray) -> FloatArray:
-        out = np.zeros(len(names))
-        out[picked] = weights
-        return out
-
-    rounded = spread(stages["rounded"])
-    after_cash = cash["rounded"]
-    return _sealed(
+    """Let the gate judge, and tell all that explains the answer over all members."""
+    names, held = pending.names, np.array(pending.held)
+    picked = np.array([names.index(name) for name in problem.strategies], dtype=np.int64)
+    rows = known_rows(returns, picked)
+    stages = result.spread(picked, len(names))
+    stages = msgspec.structs.replace(stages, held=pending.held)
+    after = np.array(stages.rounded)
+    parts = cost_model(policy, pending.impact).of(held, after)
+    gate = _gate(pending, policy, problem, result, rows, parts.total)
+    told = _told(pending, reply, policy, problem, result, rows)
+    told = msgspec.structs.replace(
+        told,
+        stages=stages,
+        gate=gate,
+        spread=spread_over(reply, picked, len(names)),
+    )
+    reason = _not_worth_it(policy, gate, result, held, after)
+    if reason:
+        return sealed(msgspec.structs.replace(told, reason=reason, fallback="hold"))
+    cash = result.cash["rounded"]
+    return sealed(
         msgspec.structs.replace(
-            _blank(pending.context, names, policy),
+            told,
             outcome="accepted",
-            excluded=pending.excluded,
-            estimates=pending.estimates,
-            stages=Stages(
-                held=tuple(held.tolist()),
-                raw=tuple(spread(stages["raw"]).tolist()),
-                overlay=tuple(spread(stages["overlay"]).tolist()),
-                banded=tuple(spread(stages["banded"]).tolist()),
-                rounded=tuple(rounded.tolist()),
-                cash=cash,
-            ),
-            objective_value=reply.objective_value,
-            objective_terms=objective_terms(problem, stages["rounded"]),
-            ex_ante_held=ex_ante(problem, problem.held, pending.held_cash, policy),
-            ex_ante=ex_ante(problem, stages["rounded"], after_cash, policy),
-            binding=reply.binding,
-            turnover=turnover(held, pending.held_cash, rounded, after_cash),
-            cost=trade_cost(held, rounded, policy.costs.linear_bps),
-            solver=reply.solver,
+            turnover=turnover(held, pending.held_cash, after, cash),
+            cost=parts.total,
+            cost_parts=CostParts(linear=parts.linear, impact=parts.impact, ticket=parts.ticket),
         )
     )
 
 
-def ex_ante(problem: Problem, weights: FloatArray, cash: float, policy: PortfolioPolicy) -> ExAnte:
-    """Return mu'w (cash at its rate included), sqrt(w'Sigma w) and their ratio, annual."""
-    expected = (
-        float(problem.mean_annual @ weights) + cash * policy.cash.rate * policy.periods_per_year
-    )
-    volatility = float(np.sqrt(max(0.0, float(weights @ problem.cov_annual @ weights))))
-    return ExAnte(
-        return_annual=expected,
-        volatility_annual=volatility,
-        sharpe=expected / volatility if volatility > 0 else None,
-    )
+def _not_worth_it(
+    policy: PortfolioPolicy,
+    gate: GateCheck | None,
+    result: Staged,
+    held: FloatArray,
+    after: FloatArray,
+) -> str:
+    """Say why nothing is traded; empty where something is."""
+    band = policy.rebalance.band
+    still = np.abs(result.weights["banded"] - result.weights["held"]).max(initial=0.0)
+    if band is not None and still <= TRADED_MIN and np.abs(after - held).max() <= ROUNDED_MAX:
+        return f"no_trade: every weight is within {band.width:g} of its target"
+    if gate is None or gate.passed or gate.waived:
+        return ""
+    return f"gate: {words_of(gate)}"
 
 
-def objective_terms(problem: Problem, weights: FloatArray) -> tuple[ObjectiveTerm, ...]:
-    """Return the named terms of the objective at some weights, annual."""
-    variance = float(weights @ problem.cov_annual @ weights)
-    if problem.objective == "mean_variance":
-        return (
-            ObjectiveTerm(name="return", value=float(problem.mean_annual @ weights)),
-            ObjectiveTerm(name="risk", value=-0.5 * problem.risk_aversion * variance),
-        )
-    return (ObjectiveTerm(name="variance", value=variance),)
-
-
-def _blank(context: Context, names: tuple[str, ...], policy: PortfolioPolicy) -> Decision:
-    return Decision(
-        decision_id="",
-        portfolio_id=policy.portfolio_id,
-        epoch=context.epoch,
-        version=context.version,
-        bar_end=format_instant(context.bar_end_ns),
-        trigger=context.trigger,
-        outcome="declined",
-        reason="",
-        policy_version=context.policy_version,
-        strategies=names,
-        excluded={},
-        estimates=None,
-        stages=None,
-        objective=policy.objective.type,
-        objective_value=None,
-        objective_terms=(),
-        ex_ante_held=None,
-        ex_ante=None,
-        binding=(),
-        violated=(),
-        turnover=0.0,
-        cost=0.0,
-        solver="",
-        fallback="none",
-        exempt=context.exempt,
+def _told(
+    pending: Pending,
+    reply: OptimizeReply,
+    policy: PortfolioPolicy,
+    problem: Problem,
+    result: Staged,
+    rows: FloatArray,
+) -> Decision:
+    """Return what explains the answer, whether or not it is followed."""
+    after, cash = result.weights["rounded"], result.cash["rounded"]
+    return msgspec.structs.replace(
+        blank(pending.context, pending.names, policy),
+        excluded=pending.excluded,
+        estimates=pending.estimates,
+        objective_value=reply.objective_value,
+        objective_terms=objective_terms(problem, after),
+        ex_ante_held=ex_ante(problem, problem.held, pending.held_cash, policy, rows),
+        ex_ante=ex_ante(problem, after, cash, policy, rows),
+        binding=reply.binding,
+        solver=reply.solver,
+        band=result.band,
+        risk_contributions=risk_contributions(problem, after),
+        correlations_held=correlations(problem, problem.held),
+        correlations=correlations(problem, after),
+        watched=watched(problem),
+        fallback=step_of(reply),
+        fallback_steps=steps_of(pending.request, reply),
+        instead=reply.instead,
+        gap=reply.gap,
+        shadow_prices=reply.explanation.shadow_prices if reply.explanation else (),
     )
 
 
-def _sealed(decision: Decision) -> Decision:
-    """Give the decision its id: a digest of its content."""
-    digest = hashlib.sha256(canonical_json(decision)).hexdigest()[:32]
-    return msgspec.structs.replace(decision, decision_id=digest)
+def _gate(
+    pending: Pending,
+    policy: PortfolioPolicy,
+    problem: Problem,
+    result: Staged,
+    rows: FloatArray,
+    cost: float,
+) -> GateCheck | None:
+    gate = gate_of(policy)
+    if gate is None:
+        return None
+    gain = utility_gain(
+        policy,
+        problem.held,
+        result.weights["rounded"],
+        problem.mean_annual,
+        problem.cov_annual,
+        rows,
+    )
+    waived: GateWaiver = pending.context.gate_waived or _cannot_stay(pending, problem)
+    return check(policy, gate, gain, cost, waived)
+
+
+def _cannot_stay(pending: Pending, problem: Problem) -> GateWaiver:
+    """Say why what is held cannot be kept, whatever leaving it costs; empty where it can."""
+    if problem.held_elsewhere > TRADED_MIN:
+        return "leaving"
+    staying = replace(problem, turnover_max=None)
+    return "limits" if verify(staying, problem.held, pending.held_cash, BREACH_MAX) else ""

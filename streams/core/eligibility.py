@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from schemas.policy import FamilyLimit, PortfolioPolicy, StrategyEntry
+from schemas.units import parse_instant
 from streams.core.arrays import BoolArray, FloatArray, IntArray
 from streams.core.covariance import complete_rows
 
@@ -21,7 +22,8 @@ _BUDGET_TOLERANCE: Final = 1e-9
 class Book:
     """What a decision is taken on: members, their data in the window, and what is held.
 
-    Arrays are (N,) or (T, N).
+    Arrays are (N,) or (T, N). ``nav`` is what a unit of capital has become. ``covariance`` is the
+    estimator in force, None = the policy's own; ``demotion`` says why it is not that one.
     """
 
     names: tuple[str, ...]
@@ -32,6 +34,10 @@ class Book:
     ended: BoolArray
     held: FloatArray
     held_cash: float
+    nav: float = 1.0
+    covariance: str | None = None
+    demotion: str = ""
+    clusters: tuple[tuple[str, ...], ...] | None = None  # of the decision before, for hysteresis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,20 +50,21 @@ class Selection:
 
 
 def minimum_bars(policy: PortfolioPolicy, members: int) -> int:
-    """Return ``min_bars``, by default min(window_bars, max(20, N + 2))."""
+    """Return ``min_bars``, by default min(window_bars, max(20, N + 2)); who ended is no member."""
     given = policy.estimation.min_bars
     return min(policy.estimation.window_bars, max(20, members + 2)) if given is None else given
 
 
 def select(book: Book, policy: PortfolioPolicy) -> Selection:
     """Return who takes part in the decision."""
-    enough = book.n_obs >= minimum_bars(policy, len(book.names))
+    least = minimum_bars(policy, int((~book.ended).sum()))
+    enough = book.n_obs >= least
     fresh = book.age_bars <= policy.estimation.stale_bars
     eligible = enough & fresh & ~book.ended
     shrinking = enough & ~fresh & ~book.ended & (book.held > 0.0)
     if shrinking.any():
         _, n_common = complete_rows(book.returns, np.flatnonzero(eligible | shrinking))
-        if n_common < minimum_bars(policy, len(book.names)):
+        if n_common < least:
             shrinking[:] = (
                 False  # silent too long to be estimated beside the others: its target is 0
             )
@@ -84,6 +91,20 @@ def too_few_eligible(book: Book, selection: Selection, policy: PortfolioPolicy) 
     return some < 1.0 - _BUDGET_TOLERANCE <= everyone
 
 
+def waived_minima(book: Book, selection: Selection, policy: PortfolioPolicy) -> tuple[str, ...]:
+    """Return the families' minima that nobody can be held for: no member of theirs takes part.
+
+    As a strategy that is not eligible has its own minimum waived, so has a family of such.
+    """
+    taking_part = {book.entries[i].family for i in selection.columns}
+    families = sorted(policy.constraints.families.items())
+    return tuple(
+        f"families.{name}.min"
+        for name, limit in families
+        if limit.min > 0.0 and name not in taking_part
+    )
+
+
 def capacity(
     entries: tuple[StrategyEntry, ...], weight_max: FloatArray, policy: PortfolioPolicy
 ) -> float:
@@ -98,29 +119,41 @@ def capacity(
     )
 
 
-def bounds_of(entry: StrategyEntry, policy: PortfolioPolicy) -> tuple[float, float]:
-    """Return the lower and upper weight of a strategy: its own, else the portfolio's."""
+def bounds_of(
+    entry: StrategyEntry, policy: PortfolioPolicy, bar_end_ns: int | None = None
+) -> tuple[float, float]:
+    """Return the lower and upper weight of a strategy: its own, else the portfolio's.
+
+    At a bar's end its dated bounds count, before the others.
+    """
     limits = policy.constraints
     low = limits.weight_min if entry.weight_min is None else entry.weight_min
     high = limits.weight_max if entry.weight_max is None else entry.weight_max
+    for bounds in entry.dated:
+        if bar_end_ns is None:
+            break
+        begun = bounds.from_ is None or parse_instant(bounds.from_) < bar_end_ns
+        if begun and (bounds.until is None or bar_end_ns <= parse_instant(bounds.until)):
+            low = low if bounds.weight_min is None else bounds.weight_min
+            high = high if bounds.weight_max is None else bounds.weight_max
     if limits.long_only:
         low, high = max(low, 0.0), max(high, 0.0)
     return min(low, high), high  # a registration of its own may contradict the portfolio's limits
 
 
 def limits_of(
-    entries: tuple[StrategyEntry, ...], policy: PortfolioPolicy
+    entries: tuple[StrategyEntry, ...], policy: PortfolioPolicy, bar_end_ns: int | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Return the lower and upper weights (N,) of some strategies."""
-    pairs = [bounds_of(entry, policy) for entry in entries]
+    pairs = [bounds_of(entry, policy, bar_end_ns) for entry in entries]
     return np.array([low for low, _ in pairs]), np.array([high for _, high in pairs])
 
 
 def problem_limits(
-    book: Book, selection: Selection, policy: PortfolioPolicy
+    book: Book, selection: Selection, policy: PortfolioPolicy, bar_end_ns: int | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Return the bounds of those who take part; who may only shrink is bounded by what is held."""
-    low, high = limits_of(tuple(book.entries[i] for i in selection.columns), policy)
+    low, high = limits_of(tuple(book.entries[i] for i in selection.columns), policy, bar_end_ns)
     high = np.where(selection.reduce_only, np.minimum(high, book.held[selection.columns]), high)
     low = np.where(selection.reduce_only, np.minimum(low, 0.0), low)
     return low, high

@@ -106,8 +106,8 @@ class Shard:
                 return (to.portfolio_id,)
             case Nudge(portfolio_id=portfolio_id):
                 return (portfolio_id,)
-            case Release():
-                return sorted(self.portfolios)
+            case Release(portfolio_id=portfolio_id):
+                return sorted(self.portfolios) if portfolio_id is None else (portfolio_id,)
             case _:
                 assert_never(record)
 

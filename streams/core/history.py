@@ -61,6 +61,10 @@ class History:
         if len(self._ends_ns) > self._capacity:
             del self._ends_ns[0], self._weights[0], self._gross[0]
 
+    def held(self, bars: int) -> FloatArray:
+        """Return the weights (B, N) held over the last bars, oldest first."""
+        return np.array(self._weights[-bars:])
+
     def bars_ago(self, end_ns: int) -> int | None:
         """Return how long ago a bar was, 0 for the newest.
 
@@ -69,6 +73,10 @@ class History:
         if end_ns not in self._ends_ns:
             return None
         return len(self._ends_ns) - 1 - self._ends_ns.index(end_ns)
+
+    def end_ns(self, bars_ago: int) -> int | None:
+        """Return when a bar ended, None where it is not remembered."""
+        return self._ends_ns[-1 - bars_ago] if 0 <= bars_ago < len(self._ends_ns) else None
 
     def revise(self, bars_ago: int, column: int, old: float, new: float) -> float:
         """Return what a revised return adds to the NAV: w (new - old) / (1 + r_p) of that bar.

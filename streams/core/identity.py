@@ -5,12 +5,15 @@ import hashlib
 import msgspec
 
 from schemas.codec import canonical_json
-from schemas.decisions import Decision, Trigger
+from schemas.decisions import Decision, GateWaiver, Trigger
 from schemas.units import parse_instant
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What identifies a decision, and which of its limits are waived."""
+    """What identifies a decision, and which of its limits are waived.
+
+    ``gate_waived`` says why the gate has no say, as far as the book tells; empty where it has.
+    """
 
     portfolio_id: str
     shard: int
@@ -21,6 +24,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     trigger: Trigger
     exempt: tuple[str, ...]
     multiplier: float
+    gate_waived: GateWaiver = ""
 
 
 def identify(kind: str, context: Context, portfolio_id: str) -> str:

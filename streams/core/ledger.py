@@ -2,18 +2,21 @@
 
 A decision at the close of bar t is filled in full at that bar's closing NAV, before the returns of
 bar t+1 (``delay_bars`` 1: one bar later). Held weights drift with returns,
-w_i (1 + r_i) / (1 + r_p). The cost of a trade is c = linear_bps 1e-4 sum|dw_i|, and
-return_net = (1 - c)(1 + return_gross) - 1. Turnover is (sum|dw_i| + |dcash|) / 2.
+w_i (1 + r_i) / (1 + r_p). The cost of a trade is c = linear_bps 1e-4 sum|dw_i|, with impact and
+tickets where the policy has them, and return_net = (1 - c)(1 + return_gross) - 1. Turnover is
+(sum|dw_i| + |dcash|) / 2.
+
+A ledger that moves by reports keeps what it has ordered until the reports say what became of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
 from streams.core.arrays import FloatArray
+from streams.core.costs import CostModel, linear_costs
 
-BPS: Final = 1e-4
 _NAV_MAX: Final = float(
     np.finfo(np.float64).max
 )  # a NAV stays a number whatever returns are claimed
@@ -21,9 +24,27 @@ _NAV_MAX: Final = float(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fill:
-    """Target weights (N,) and cash that take effect before the returns of bar ``before_bar``."""
+    """Target weights (N,) and cash that take effect before the returns of bar ``before_bar``.
+
+    ``costs`` None is the linear cost of the policy at the time.
+    """
 
     before_bar: int
+    weights: FloatArray
+    cash: float
+    costs: CostModel | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """Target weights (N,) and cash of a command whose fill was not reported yet.
+
+    ``multiplier`` is the risk overlay's in it; after ``expires_ns`` nobody carries it out.
+    """
+
+    version: int
+    multiplier: float
+    expires_ns: int
     weights: FloatArray
     cash: float
 
@@ -49,15 +70,11 @@ def turnover(before: FloatArray, cash_before: float, after: FloatArray, cash_aft
     return 0.5 * (float(np.abs(after - before).sum()) + abs(cash_after - cash_before))
 
 
-def trade_cost(before: FloatArray, after: FloatArray, linear_bps: float) -> float:
-    """Return the cost of a trade as a share of NAV: both sides, cash free."""
-    return linear_bps * BPS * float(np.abs(after - before).sum())
-
-
 class Ledger:
     """Weights held in N strategies and cash, the NAV they made, and fills that wait for their bar.
 
     ``over_bar`` (N,) is what was held over the last bar: after its fills, before its drift.
+    ``orders`` are commands under way, oldest first, where only reports move the ledger.
     """
 
     def __init__(self, columns: int) -> None:
@@ -69,6 +86,8 @@ class Ledger:
         self.high = 1.0
         self.over_bar = self.held
         self.fills: list[Fill] = []
+        self.orders: list[Order] = []
+        self.held_multiplier = 1.0  # of the last command that was filled
 
     @property
     def drawdown(self) -> float:
@@ -87,15 +106,51 @@ class Ledger:
         """Set the target of the last accepted decision."""
         self.target, self.target_cash = weights.copy(), cash
 
-    def fill_later(self, before_bar: int, weights: FloatArray, cash: float) -> None:
+    def fill_later(
+        self, before_bar: int, weights: FloatArray, cash: float, costs: CostModel | None = None
+    ) -> None:
         """Queue a fill; fills take effect in the order they were queued."""
-        self.fills.append(Fill(before_bar, weights.copy(), cash))
+        self.fills.append(Fill(before_bar, weights.copy(), cash, costs))
+
+    @property
+    def moving(self) -> bool:
+        """Tell whether a trade of our own is ordered and not yet in what is held."""
+        return bool(self.fills or self.orders)
+
+    def order(self, order: Order) -> None:
+        """Remember a command until its reports say what became of it."""
+        self.orders.append(order)
+
+    def ordered(self, version: int) -> Order | None:
+        """Return the command of a version, if it is still under way."""
+        return next((order for order in self.orders if order.version == version), None)
+
+    def conclude(self, version: int, *, filled: bool) -> None:
+        """Forget the command of a version and those it superseded: it was filled, or never will be.
+
+        What nobody carried out is not coming any more, so that drift is measured again.
+        """
+        for order in self.orders:
+            if filled and order.version == version:
+                self.held_multiplier = order.multiplier
+        self.orders = [order for order in self.orders if order.version > version]
+
+    def forget_expired(self, now_ns: int) -> None:
+        """Forget commands that nobody will carry out any more."""
+        self.orders = [order for order in self.orders if order.expires_ns > now_ns]
+
+    @property
+    def coming_multiplier(self) -> float:
+        """Return the risk overlay's multiplier in :meth:`coming`."""
+        return self.orders[-1].multiplier if self.orders else self.held_multiplier
 
     def coming(self) -> tuple[FloatArray, float]:
-        """Return weights (N,) and cash after the fills already ordered.
+        """Return weights (N,) and cash after all that is already ordered.
 
         A new decision changes these.
         """
+        if self.orders:
+            return self.orders[-1].weights, self.orders[-1].cash
         if self.fills:
             return self.fills[-1].weights, self.fills[-1].cash
         return self.held, self.cash
@@ -147,7 +202,8 @@ class Ledger:
         while self.fills and self.fills[0].before_bar <= bar_number:
             fill = self.fills.pop(0)
             traded += turnover(self.held, self.cash, fill.weights, fill.cash)
-            next_cost = trade_cost(self.held, fill.weights, linear_bps)
+            costs = linear_costs(linear_bps) if fill.costs is None else fill.costs
+            next_cost = costs.of(self.held, fill.weights).total
             cost = cost + next_cost - cost * next_cost
             self.held, self.cash = fill.weights.copy(), fill.cash
         return traded, cost
@@ -171,7 +227,15 @@ class Ledger:
             return moved
 
         self.held, self.target = move(self.held), move(self.target)
-        self.fills = [Fill(fill.before_bar, move(fill.weights), fill.cash) for fill in self.fills]
+        self.fills = [
+            replace(
+                fill,
+                weights=move(fill.weights),
+                costs=fill.costs and fill.costs.select(picked),
+            )
+            for fill in self.fills
+        ]
+        self.orders = [replace(order, weights=move(order.weights)) for order in self.orders]
 
     def to_state(self) -> dict[str, Any]:
         """Return everything as plain values and arrays."""
@@ -182,7 +246,12 @@ class Ledger:
             "target_cash": self.target_cash,
             "nav": self.nav,
             "high": self.high,
-            "fills": [[fill.before_bar, fill.weights, fill.cash] for fill in self.fills],
+            "fills": [
+                [fill.before_bar, fill.weights, fill.cash, fill.costs and fill.costs.to_state()]
+                for fill in self.fills
+            ],
+            "orders": [[getattr(order, name) for name in Order.__slots__] for order in self.orders],
+            "held_multiplier": self.held_multiplier,
         }
 
     @classmethod
@@ -193,6 +262,9 @@ class Ledger:
         ledger.target, ledger.target_cash = state["target"].copy(), state["target_cash"]
         ledger.nav, ledger.high = state["nav"], state["high"]
         ledger.fills = [
-            Fill(before, weights.copy(), cash) for before, weights, cash in state["fills"]
+            Fill(before, weights.copy(), cash, costs and CostModel.from_state(costs))
+            for before, weights, cash, costs in state["fills"]
         ]
+        ledger.orders = [Order(*fields) for fields in state["orders"]]
+        ledger.held_multiplier = state["held_multiplier"]
         return ledger

@@ -16,7 +16,9 @@ from streams.core.windows import (
     TAIL_PERCENTS,
     EwmaMoments,
     RollingWindows,
+    WindowsRun,
     WindowSummary,
+    normalised,
     nth,
 )
 
@@ -28,6 +30,9 @@ __all__ = [
     "MetricsBlock",
     "all_window_metrics",
     "ewma_metrics",
+    "finished_block",
+    "run_ewma_metrics",
+    "run_metrics",
     "series_metrics",
     "window_metrics",
 ]
@@ -59,6 +64,8 @@ UNDEFINED_REASONS: Final = (
     "zero_downside",
     "zero_drawdown",
     "overflow",
+    "no_losses",
+    "zero_tail",
 )
 _TOO_FEW = UNDEFINED_REASONS.index("too_few")
 _OVERFLOW = UNDEFINED_REASONS.index("overflow")
@@ -91,6 +98,10 @@ class MetricsBlock:
     values: FloatArray
     undefined: NDArray[np.uint8]
 
+    def at(self, bar: int) -> "MetricsBlock":
+        """Return one bar of a run's, whose first trailing axis counts bars."""
+        return MetricsBlock(self.n_obs[bar], self.values[:, bar], self.undefined[:, bar])
+
 
 def window_metrics(
     windows: RollingWindows, window: int, periods_per_year: float, risk_free: float = 0.0
@@ -115,16 +126,53 @@ def window_metrics(
 
 
 def all_window_metrics(
-    windows: RollingWindows, periods_per_year: float, risk_free: float = 0.0
+    windows: RollingWindows,
+    periods_per_year: float,
+    risk_free: float = 0.0,
+    *,
+    tails: bool = True,
 ) -> MetricsBlock:
     """Compute every metric over all windows at once, cheaper than one by one, to the same bits.
+
+    Without ``tails`` value at risk and its mean stay undefined, for half the cost.
 
     Returns
     -------
     MetricsBlock
         values (len(METRICS), W, N), windows in the order of `windows.windows`.
     """
-    return _metrics(windows.summaries(), windows.tails(), periods_per_year, risk_free)
+    tail = windows.tails() if tails else None
+    return _metrics(windows.summaries(), tail, periods_per_year, risk_free)
+
+
+def run_metrics(
+    windows: RollingWindows,
+    run: WindowsRun,
+    periods_per_year: float,
+    risk_free: float = 0.0,
+    *,
+    tails: bool = True,
+) -> MetricsBlock:
+    """Compute what :func:`all_window_metrics` would have given after each of the newest bars.
+
+    Parameters
+    ----------
+    windows, run
+        Where, and what came of the last run of B bars.
+    periods_per_year
+        P, bars a year.
+    risk_free
+        Simple return per bar.
+    tails
+        As in :func:`all_window_metrics`.
+
+    Returns
+    -------
+    MetricsBlock
+        values (len(METRICS), B, W, N), to the same bits for any B.
+    """
+    tail = windows.run_tails(run.summary.count) if tails else None
+    return _metrics(run.summary, tail, periods_per_year, risk_free)
 
 
 def series_metrics(
@@ -184,33 +232,37 @@ def ewma_metrics(moments: EwmaMoments, periods_per_year: float) -> MetricsBlock:
         values (len(EWMA_METRICS), N); `n_obs` is 0 before a column's first observation, else 1:
         these figures have no window to count in.
     """
-    seen = (moments.weight() > 0.0).astype(np.int64)
-    values = np.stack(
-        [
-            moments.mean() * periods_per_year,
-            np.sqrt(moments.second_moment() * periods_per_year),
-        ]
-    )
+    return run_ewma_metrics(moments.sums(), periods_per_year)
+
+
+def run_ewma_metrics(sums: FloatArray, periods_per_year: float) -> MetricsBlock:
+    """Annualise as :func:`ewma_metrics`, from sums (3, ...) of `EwmaMoments.extend`."""
+    seen = (sums[0] > 0.0).astype(np.int64)
+    values = normalised(sums) * periods_per_year
+    np.sqrt(values[1], out=values[1])
     undefined = np.zeros(values.shape, dtype=np.uint8)
     undefined[:, seen == 0] = _TOO_FEW
-    return _block(seen, values, undefined)
+    return finished_block(seen, values, undefined)
 
 
 # Shapes: summary (..., N), tail (K, ..., N), result (len(METRICS), ..., N).
 def _metrics(
-    summary: WindowSummary, tail: FloatArray, periods_per_year: float, risk_free: float
+    summary: WindowSummary, tail: FloatArray | None, periods_per_year: float, risk_free: float
 ) -> MetricsBlock:
     count = summary.count
     values = np.empty((len(METRICS), *count.shape))
     with np.errstate(all="ignore"):  # what does not come out finite is given its reason below
         _moments(values, summary, periods_per_year, risk_free)
         _wealth(values, summary, periods_per_year)
-        _tails(values, count, tail)
+        if tail is None:
+            values[_AT["var_95"] :] = np.nan
+        else:
+            _tails(values, count, tail)
     undefined = np.zeros(values.shape, dtype=np.uint8)
     for ratio, divisor, reason in _RATIOS:
         undefined[_AT[ratio], values[_AT[divisor]] == 0.0] = reason
     undefined[:, count < OBSERVATIONS_MIN] = _TOO_FEW
-    return _block(count, values, undefined)
+    return finished_block(count, values, undefined)
 
 
 def _moments(values: FloatArray, s: WindowSummary, periods: float, risk_free: float) -> None:
@@ -255,7 +307,10 @@ def _tails(values: FloatArray, count: IntArray, tail: FloatArray) -> None:
         values[_AT[f"cvar_{_PERCENT - percent}"]] = -worst[index]
 
 
-def _block(count: IntArray, values: FloatArray, undefined: NDArray[np.uint8]) -> MetricsBlock:
+def finished_block(
+    count: IntArray, values: FloatArray, undefined: NDArray[np.uint8]
+) -> MetricsBlock:
+    """Take what is not finite for overflow, and leave no value beside a reason; in place."""
     infinite: BoolArray = ~np.isfinite(values)
     undefined[infinite & (undefined == 0)] = _OVERFLOW
     values[undefined > 0] = np.nan

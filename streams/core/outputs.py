@@ -15,6 +15,7 @@ from schemas.units import format_instant
 from schemas.views import CovarianceRecord, StateRecord
 from streams.core.arrays import FloatArray, IntArray
 from streams.core.metrics import EWMA_METRICS, METRICS, UNDEFINED_REASONS, MetricsBlock
+from streams.core.performance import CONVENTIONS, FigureRun
 from streams.core.windows import EWMA_DECAY
 
 EWMA_LABEL: Final = f"ewma:{EWMA_DECAY}"
@@ -24,7 +25,9 @@ EWMA_LABEL: Final = f"ewma:{EWMA_DECAY}"
 class BarMetrics:
     """All metrics of all members at one bar; written as a ``schemas.views.MetricsRecord``.
 
-    ``block`` is (len(METRICS), W, N) over ``windows``; ``ewma`` is (len(EWMA_METRICS), N).
+    ``block`` is (len(METRICS), W, N) over ``windows``, which hold ``bars`` bars so far; ``ewma`` is
+    (len(EWMA_METRICS), N). ``figures`` are those beyond, window by window, ``dates`` of the one
+    whose wealth they follow.
     """
 
     portfolio_id: str
@@ -34,6 +37,21 @@ class BarMetrics:
     windows: tuple[int, ...]
     block: MetricsBlock
     ewma: MetricsBlock
+    bars: tuple[int, ...]
+    figures: FigureRun = ()
+    dates: dict[str, list[str | None]] | None = None
+
+    def window(self, index: int) -> tuple[tuple[str, ...], FloatArray, NDArray[np.uint8]]:
+        """Give all that is told over one window: names, values and reasons (len(names), N)."""
+        block = self.block
+        if not self.figures:
+            return METRICS, block.values[:, index], block.undefined[:, index]
+        names, values, undefined = self.figures[index].at(-1)
+        return (
+            (*METRICS, *names),
+            np.concatenate([block.values[:, index], values]),
+            np.concatenate([block.undefined[:, index], undefined]),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,16 +105,15 @@ def _encode_view(view: CovarianceRecord | StateRecord) -> bytes:
 
 def encode_metrics(bar: BarMetrics) -> bytes:
     """Return the JSON of one bar's metrics: null where undefined, with the reason beside it."""
-    block = bar.block
-    windows = [
-        _window(
-            str(window),
-            METRICS,
-            (block.n_obs[i], block.values[:, i], block.undefined[:, i]),
-            bar.names,
-        )
-        for i, window in enumerate(bar.windows)
-    ]
+    windows = []
+    for i, window in enumerate(bar.windows):
+        metrics, values, undefined = bar.window(i)
+        n_obs = bar.block.n_obs[i]
+        told = _window(str(window), metrics, (n_obs, values, undefined), bar.names)
+        told["coverage"] = np.ascontiguousarray(n_obs / bar.bars[i])
+        if bar.dates is not None and bar.figures[i].path is not None:
+            told["dates"] = bar.dates
+        windows.append(told)
     ewma = bar.ewma
     windows.append(
         _window(EWMA_LABEL, EWMA_METRICS, (ewma.n_obs, ewma.values, ewma.undefined), bar.names)
@@ -108,6 +125,7 @@ def encode_metrics(bar: BarMetrics) -> bytes:
             "periods_per_year": bar.periods_per_year,
             "strategies": bar.names,
             "windows": windows,
+            "conventions": CONVENTIONS,
         },
         option=orjson.OPT_SERIALIZE_NUMPY,
     )

@@ -6,6 +6,7 @@ goes on with the answer.
 """
 
 from collections import deque
+from itertools import islice, takewhile
 from typing import Any, assert_never
 
 import msgspec
@@ -25,10 +26,12 @@ from schemas.journal import (
     StrategyRegistered,
 )
 from schemas.policy import FromReturns, PortfolioPolicy, StrategyEntry
-from streams.core.bars import ALWAYS_NS, BarBuilder, ClosedBar, reported_from, reported_state
+from streams.core.bars import ALWAYS_NS, BarBuilder, ClosedBar
 from streams.core.frames import Rows
-from streams.core.history import DueCorrection, history_bars
+from streams.core.history import history_bars
+from streams.core.late import add_correction, late_letters
 from streams.core.outputs import Output
+from streams.core.quarantine import Screen
 from streams.core.walk import Walk
 
 Addressed = (
@@ -37,6 +40,7 @@ Addressed = (
 Queued = StrategyRegistered | PortfolioRegistered | Control | Risk | Report
 URGENT_ACTIONS = ("halt", "reduce", "pause")
 FILLS = ("accepted", "partially_filled", "filled")
+BARS_AHEAD_MAX = 256  # at which a walk looks; what it does not take stays in the queue
 REPORTS_REMEMBERED = 512  # far more than can be under way at once
 
 
@@ -49,7 +53,8 @@ class Portfolio:
             policy, registration.policy_version, registration.epoch, registration.shard
         )
         self.members: dict[str, StrategyEntry] = {}
-        self.builder = BarBuilder(policy.bar, (), self.walk.windows.capacity)
+        self.builder = BarBuilder(policy.bar, (), self.walk.study.windows.capacity)
+        self.screen = Screen(policy.estimation.quarantine, self.builder.horizon_bars)
         self.queue: deque[ClosedBar | Queued] = deque()
         self.seen: dict[str, int] = {}  # "topic/partition" -> first source offset not yet seen
         self.columns: dict[str, int] = {}
@@ -79,12 +84,10 @@ class Portfolio:
             rows, columns = rows.take(chosen), columns[chosen]
         for correction in self.builder.absorb(rows, columns):
             name = self.builder.names[correction.column]
-            self.walk.corrections.append(
-                DueCorrection(
-                    correction.after_ns, correction.end_ns, name, correction.old, correction.new
-                )
-            )
-        return self._close()
+            due, walk = self.screen.corrected(correction, name), self.walk
+            add_correction(walk.corrections, due, walk.history, walk.status.end_ns)
+        letters = late_letters(rows, self.builder.refusals(), self.walk.policy.portfolio_id)
+        return [*letters, *self._close()]
 
     def apply(self, record: Addressed) -> list[Output]:
         """Take one record other than a frame in."""
@@ -195,6 +198,8 @@ class Portfolio:
         """Follow the list of a new policy: names join; those left out end, and may come back."""
         entries = _entries(policy)
         self.builder.horizon_bars = history_bars(policy)
+        self.screen.rule = policy.estimation.quarantine
+        self.screen.horizon_bars = self.builder.horizon_bars
         for name in set(entries) & (set(self.columns) - set(self.members)):
             self.builder.revive(self.columns[name])
         if not isinstance(policy.strategies, FromReturns):
@@ -206,18 +211,32 @@ class Portfolio:
     # ------------------------------------------------------------------ the walk
 
     def _close(self) -> list[Output]:
-        self.queue.extend(self.builder.close())
+        names, due = self.builder.names, self.walk.corrections
+        self.queue.extend(self.screen.screened(bar, names, due) for bar in self.builder.close())
         return self._drain()
 
     def _drain(self) -> list[Output]:
         """Walk the queue until it is empty or a decision is awaited."""
         outputs: list[Output] = []
-        while self.walk.pending is None and (item := self._next()) is not None:
-            if isinstance(item, ClosedBar):
-                outputs += self.walk.advance(item)
+        while self.walk.pending is None and self.queue:
+            bars = self._bars_ahead()
+            if bars:
+                walked, made = self.walk.advance(bars)
+                for _ in range(walked):
+                    self.queue.popleft()
+                outputs += made
+            elif (item := self._next()) is None:
+                break
+            elif isinstance(item, ClosedBar):
+                outputs += self.walk.advance([item])[1]
             else:
                 outputs += self._act(item)
         return outputs
+
+    def _bars_ahead(self) -> list[ClosedBar]:
+        """Return the closed bars at the head of the queue, which stay there."""
+        ahead = takewhile(lambda item: isinstance(item, ClosedBar), self.queue)
+        return [bar for bar in islice(ahead, BARS_AHEAD_MAX) if isinstance(bar, ClosedBar)]
 
     def _next(self) -> ClosedBar | Queued | None:
         """Take the next item from the queue.
@@ -262,14 +281,19 @@ class Portfolio:
 
     def _report(self, report: ExecutionReport) -> None:
         """Note an acknowledgement; a reported ledger follows the newest version."""
-        status = self.walk.status
+        status, reported = self.walk.status, self.walk.policy.ledger == "reported"
         known = report.epoch == self.walk.epoch and report.version <= status.version
         stale = report.version < status.acknowledged_version
-        if report.status not in FILLS or stale or not known:
+        if stale or not known:
+            return
+        if report.status not in FILLS:
+            if reported:
+                self.walk.unfilled(report.version)
             return
         status.acknowledged_version = report.version
-        if self.walk.policy.ledger == "reported" and report.filled_weights is not None:
-            self.walk.filled(report.filled_weights)
+        if reported:
+            whole = report.status == "filled"
+            self.walk.filled(report.version, report.filled_weights, whole=whole)
 
     def _risk(self, record: Risk) -> list[Output]:
         walk, signal = self.walk, record.signal
@@ -300,6 +324,7 @@ class Portfolio:
             "reports": list(self.reports),
             "joined": sorted(self.joined),
             "builder": self.builder.to_state(),
+            "screen": self.screen.to_state(),
             "walk": self.walk.to_state(),
             "queue": [_queued_state(item) for item in self.queue],
         }
@@ -315,6 +340,7 @@ class Portfolio:
         portfolio.reports = list(state["reports"])
         portfolio.joined = set(state["joined"])
         portfolio.builder = BarBuilder.from_state(portfolio.walk.policy.bar, state["builder"])
+        portfolio.screen = Screen.from_state(state["screen"])
         portfolio.columns = {name: column for column, name in enumerate(portfolio.builder.names)}
         portfolio.queue = deque(_queued_item(item) for item in state["queue"])
         return portfolio
@@ -360,12 +386,7 @@ def _is_manual(item: ClosedBar | Queued) -> bool:
 
 def _queued_state(item: ClosedBar | Queued) -> dict[str, Any]:
     if isinstance(item, ClosedBar):
-        return {
-            "end_ns": item.end_ns,
-            "values": item.values,
-            "ended": item.ended,
-            "reported": reported_state(item.reported),
-        }
+        return item.to_state()
     return {"record": msgspec.msgpack.encode(item)}
 
 
@@ -373,5 +394,4 @@ def _queued_item(state: dict[str, Any]) -> ClosedBar | Queued:
     if "record" in state:
         item: Queued = msgspec.msgpack.decode(state["record"], type=Queued)
         return item
-    reported = reported_from(state["reported"])
-    return ClosedBar(state["end_ns"], state["values"], state["ended"], reported)
+    return ClosedBar.from_state(state)

@@ -19,7 +19,9 @@ class Status:
     """Where the walk stands. Bars count from 1; 0 and NEVER_NS mean that none was walked yet.
 
     ``version`` numbers the decisions, declined ones too; ``multiplier`` is the risk overlay's, 1
-    without one, and ``applied_multiplier`` the one in the last accepted decision.
+    without one, ``drawdown_multiplier`` the drawdown overlay's, and ``applied_multiplier`` the one
+    in what is held or on its way. Boundaries of the schedule are dealt with through ``served_ns``;
+    ``fired`` are the signals that are above their limit and have prompted for it.
     """
 
     bar_number: int = 0
@@ -33,11 +35,24 @@ class Status:
     paused: bool = False
     multiplier: float = 1.0
     applied_multiplier: float = 1.0
+    drawdown_multiplier: float = 1.0
+    served_ns: int = NEVER_NS
+    fired: list[str] = field(default_factory=list)
     ended: BoolArray = field(default_factory=_nobody)
+
+    @property
+    def wanted_multiplier(self) -> float:
+        """Return the smallest of the overlays' multipliers: the one that counts."""
+        return min(self.multiplier, self.drawdown_multiplier)
+
+    @property
+    def overlaid(self) -> bool:
+        """Tell whether an overlay shrinks what is wanted or what is held."""
+        return min(self.wanted_multiplier, self.applied_multiplier) < 1.0
 
     def builds(self, policy: PortfolioPolicy) -> bool:
         """Tell whether a decision builds from cash, or moves into or out of a risk overlay."""
-        if min(self.multiplier, self.applied_multiplier) < 1.0:
+        if self.overlaid:
             return True
         begun = self.accepted_bar_number is not None
         if policy.ledger == "reported":

@@ -1,83 +1,47 @@
-"""The walk of one portfolio over its closed bars: metrics, covariance, ledger, decisions.
+"""The walk of one portfolio over its closed bars: metrics, covariance, ledger, triggers.
 
-It takes bars one by one and stands still while a decision is awaited. All that it needs to go on is
-in its state.
+It takes as many bars as wait, to the bits of one by one, and stands still while a decision is
+awaited. All that it needs to go on is in its state, which is always that of the last walked bar.
 """
 
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 
-from schemas.decisions import Decision, Trigger
-from schemas.journal import Nudge
-from schemas.optimize import OptimizeReply
+from schemas.decisions import Trigger
 from schemas.policy import PortfolioPolicy, StrategyEntry
-from schemas.topics import COVARIANCE, DECISIONS, METRICS, OPTIMIZE, REBALANCE, STATE
-from streams.core.arrays import BoolArray, IntArray
+from schemas.topics import METRICS
 from streams.core.bars import NEVER_NS, ClosedBar
 from streams.core.calendar import bar_length_ns
-from streams.core.commands import command_for
-from streams.core.covariance import RollingCovariance, parse_covariance
-from streams.core.decide import (
-    Pending,
-    build_request,
-    decide,
-    declined,
-    given_up,
-    reduce_by_overlay,
-)
-from streams.core.eligibility import Book, Selection, minimum_bars, select, too_few_eligible
-from streams.core.history import DueCorrection, History, coalesced, history_bars
-from streams.core.identity import Context
-from streams.core.ledger import BarResult, Ledger
+from streams.core.data_states import bar_data
+from streams.core.deciding import Deciding
+from streams.core.history import coalesced
+from streams.core.ledger import BarResult
+from streams.core.metrics import run_metrics
 from streams.core.outputs import Output
-from streams.core.records import (
-    Snapshot,
-    compare_reported,
-    covariance_record,
-    metrics_message,
-    state_record,
-)
+from streams.core.records import Close, close_of, compare_reported, metrics_messages
+from streams.core.standing import new_quality
 from streams.core.status import Status
-from streams.core.triggers import Moment, due_trigger
 from streams.core.walk_state import put_back, state_of
-from streams.core.windows import EwmaMoments, RollingWindows
+from streams.core.windows import RUN_BARS_MAX, RollingWindows
 
-if TYPE_CHECKING:
-    from schemas.views import ReportedFigures
-
-NUDGES_MAX: Final = 3
-"""A request is issued again at most this often before it is given up."""
-
-COVARIANCE_EVERY_BARS: Final = 20
-"""The full matrix is published with each decision and at every bar number that this divides."""
+_RUN_CELLS_MAX: Final = 16_384  # bars times strategies taken at once: their tables fit the cache
 
 
-class Walk:
-    """One portfolio as of its last walked bar. Columns are ``names``, sorted."""
+class _Walked(NamedTuple):
+    """What the ledger made of a bar, and the counters after it."""
 
-    def __init__(
-        self, policy: PortfolioPolicy, policy_version: int, epoch: int, shard: int
-    ) -> None:
-        self.policy = policy
-        self.policy_version = policy_version
-        self.epoch = epoch
-        self.shard = shard
-        self.names: tuple[str, ...] = ()
-        self.entries: tuple[StrategyEntry, ...] = ()
-        self.windows = self._new_windows(0)
-        self.own = RollingWindows(policy.estimation.windows, 1)
-        self.ewma = EwmaMoments(0)
-        self.covariance: RollingCovariance | None = None  # while nobody is eligible
-        self.ledger = Ledger(0)
-        self.status = Status()
-        self.corrections: list[DueCorrection] = []
-        self.pending: Pending | None = None
-        self.last: BarResult | None = None
-        self.reported: dict[str, ReportedFigures] = {}  # with the last walked bar
-        self.history = History(self.windows.capacity)
+    status: Status
+    close: Close
+    last: BarResult
+
+
+class Walk(Deciding):
+    """One portfolio, moved on by its closed bars."""
 
     # ------------------------------------------------------------------ membership and policy
 
@@ -88,17 +52,18 @@ class Walk:
         picked = np.array(
             [self.names.index(n) if n in self.names else -1 for n in names], dtype=np.int64
         )
-        self.windows.select_columns(picked)
-        self.ewma.select_columns(picked)
+        self.status.ended = np.append(self.status.ended, False)[picked]  # -1 finds the appended one
+        self.study.select(picked, self.status.ended)
         self.ledger.select(picked)
         self.history.select(picked)
+        if self.signs is not None:
+            self.signs.select(picked)
         self.names = names
+        self.figures.begin(self.policy, names)
         self.entries = tuple(entries[name] for name in names)
-        self.status.ended = np.append(self.status.ended, False)[picked]  # -1 finds the appended one
         if self.last is not None:
             contribution = np.append(self.last.contribution, 0.0)[picked]
             self.last = replace(self.last, contribution=contribution)
-        self.covariance = self._new_covariance(np.flatnonzero(self._eligible()))
         if first and self.policy.initial_weights:
             self.ledger.start_with(
                 np.array([self.policy.initial_weights.get(name, 0.0) for name in names])
@@ -110,64 +75,130 @@ class Walk:
         Windows of new lengths are filled from the bars still held.
         """
         old, self.policy, self.policy_version = self.policy, policy, version
+        self.figures.begin(policy, self.names)
         if old.estimation == policy.estimation:
             return
-        held = (
-            self.windows.values(self.windows.capacity)
-            if self.windows.count
-            else np.empty((0, len(self.names)))
-        )
-        self.windows = self._new_windows(len(self.names))
-        for row in held:
-            self.windows.push(row)
-        earned = self.own.values(self.own.capacity) if self.own.count else np.empty((0, 1))
+        self.study.set_policy(policy, self.status.ended)
+        self.quality = new_quality(policy)
+        earned = self.own.values(self.own.capacity)
         self.own = RollingWindows(policy.estimation.windows, 1)
         for row in earned:
             self.own.push(row)
-        self.history.resize(self.windows.capacity)
-        self.covariance = self._new_covariance(np.flatnonzero(self._eligible()))
+        self.own_block = None
+        self.history.resize(self.study.windows.capacity)
 
     # ------------------------------------------------------------------ bars
 
-    def advance(self, bar: ClosedBar) -> list[Output]:
-        """Walk one closed bar."""
-        status = self.status
+    def advance(self, bars: Sequence[ClosedBar]) -> tuple[int, list[Output]]:
+        """Walk closed bars, through the first whose decision is awaited.
+
+        The ledger goes ahead, bar by bar, to the first that asks for a decision; then the tables
+        take all of these bars at once.
+
+        Parameters
+        ----------
+        bars
+            In their order, of the present columns.
+
+        Returns
+        -------
+        walked : int
+            How many of them.
+        outputs : list
+            What they emit.
+        """
+        walked = 0
+        outputs: list[Output] = []
+        while walked < len(bars) and self.pending is None:
+            ahead = bars[walked : walked + self._bars_at_once()]
+            corrected = self._is_corrected(ahead[0])
+            stretch, trigger = self._go_ahead(ahead, corrected=corrected)
+            walked += len(stretch)
+            outputs += self._take_in(ahead[: len(stretch)], stretch, corrected=corrected)
+            if self.walks_singly:
+                trigger = self.due()
+            outputs += self._finish(full=False) if trigger is None else self.follow(trigger)
+        return walked, outputs
+
+    def _bars_at_once(self) -> int:
+        if self.walks_singly:
+            return 1
+        most = min(RUN_BARS_MAX, max(1, _RUN_CELLS_MAX // max(1, len(self.names))))
+        if self.quality is None:
+            return most
+        count = self.study.windows.count  # forecasts are judged at the end of a stretch
+        judged = (bars for bars in range(1, most) if self.quality.due(count + bars))
+        return next(judged, most)
+
+    def _go_ahead(
+        self, bars: Sequence[ClosedBar], *, corrected: bool
+    ) -> tuple[list[_Walked], Trigger | None]:
+        """Let the ledger take bars, through the first that asks for a decision.
+
+        A bar from which on the tables are corrected begins a stretch of its own.
+        """
+        stretch: list[_Walked] = []
+        adjustment = self._apply_corrections(bars[0].end_ns) if corrected else 0.0
+        for bar in bars:
+            if stretch and self._is_corrected(bar):
+                break
+            last = self._step(bar, adjustment)
+            adjustment = 0.0
+            trigger = None if self.walks_singly else self.due()
+            stretch.append(_Walked(copy(self.status), close_of(self.ledger), last))
+            if trigger is not None:
+                return stretch, trigger
+        return stretch, None
+
+    def _step(self, bar: ClosedBar, adjustment: float) -> BarResult:
+        """Move status and ledger on by one bar."""
+        status, policy = self.status, self.policy
         status.bar_number += 1
         status.previous_end_ns = (
-            status.end_ns
-            if status.end_ns != NEVER_NS
-            else bar.end_ns - bar_length_ns(self.policy.bar)
+            status.end_ns if status.end_ns != NEVER_NS else bar.end_ns - bar_length_ns(policy.bar)
         )
         status.end_ns = bar.end_ns
         status.ended = bar.ended
-        adjusted = any(correction.after_ns < bar.end_ns for correction in self.corrections)
-        adjustment = self._apply_corrections(bar.end_ns) if adjusted else 0.0
-        policy = self.policy
         self.last = self.ledger.advance(
             status.bar_number, bar.values, policy.cash.rate, policy.costs.linear_bps, adjustment
         )
         self.history.push(bar.end_ns, self.ledger.over_bar, self.last.return_gross)
-        self.windows.push(bar.values)
-        self.ewma.push(bar.values)
-        self.reported = compare_reported(bar.reported, self.names, self.windows, policy)
-        self.own.push(np.array([self.last.return_net]))
-        self._follow_covariance(corrected=adjusted)
-        message = metrics_message(policy, bar.end_ns, self.names, self.windows, self.ewma)
-        outputs = [Output(METRICS, policy.portfolio_id, message)]
-        trigger = due_trigger(self.policy.rebalance, self._moment(), self.ledger)
-        if trigger is None:
-            return [*outputs, *self._finish(full=False)]
-        return [*outputs, *self.evaluate(trigger)]
+        self.sense(bar.values)
+        return self.last
 
-    def _moment(self) -> Moment:
-        status = self.status
-        return Moment(
-            previous_end_ns=status.previous_end_ns,
-            end_ns=status.end_ns,
-            bar_number=status.bar_number,
-            accepted_bar_number=status.accepted_bar_number,
-            has_target=status.accepted_bar_number is not None or bool(self.policy.initial_weights),
+    def _take_in(
+        self, bars: Sequence[ClosedBar], stretch: Sequence[_Walked], *, corrected: bool
+    ) -> list[Output]:
+        """Let the tables take the bars of a stretch; publish all but the last one's state."""
+        study, policy = self.study, self.policy
+        run = study.take(
+            np.array([bar.values for bar in bars]), np.array([bar.ended for bar in bars])
         )
+        earned = self.own.extend(np.array([[at.last.return_net] for at in stretch]))
+        own = run_metrics(self.own, earned, policy.periods_per_year, tails=False)
+        told = self.figures.take(study.windows, self.own, len(bars))
+        messages = metrics_messages(
+            policy, self.names, study.windows.windows, run, told, self.history
+        )
+        stale_bars = policy.estimation.stale_bars
+        outputs: list[Output] = []
+        for number, (bar, at, message) in enumerate(zip(bars, stretch, messages, strict=True)):
+            if number + 1 == len(bars):
+                self.judge()
+            study.follow(run, number, corrected=corrected and number == 0)
+            self.own_block = own.at(number)
+            self.reported = compare_reported(bar.reported, self.names, run, number)
+            self.data = bar_data(bar, self.names, run.ages[number], stale_bars)
+            outputs.append(Output(METRICS, policy.portfolio_id, message))
+            if number + 1 < len(bars):
+                snapshot = self._snapshot(
+                    at.status, at.close, at.last, run.eligible[number], told[number]
+                )
+                outputs += self._records(snapshot, full=False)
+        return outputs
+
+    def _is_corrected(self, bar: ClosedBar) -> bool:
+        return any(correction.after_ns < bar.end_ns for correction in self.corrections)
 
     def _apply_corrections(self, end_ns: int) -> float:
         """Correct the windows from this bar on; return what the NAV is adjusted by."""
@@ -179,211 +210,12 @@ class Walk:
             if ago is None or correction.name not in self.names:
                 continue  # no longer in any window
             column = self.names.index(correction.name)
-            later = self.windows.values(ago)[:, column]
-            self.windows.correct(ago, column, correction.new)
-            self.ewma.correct(column, correction.old, correction.new, later)
+            self.study.correct(ago, column, correction.old, correction.new)
+            self.figures.forget()
             kept *= 1.0 + self.history.revise(ago, column, correction.old, correction.new)
         return kept - 1.0
 
-    # ------------------------------------------------------------------ decisions
-
-    def evaluate(self, trigger: Trigger) -> list[Output]:
-        """Look at the mix: ask the optimizer, or decline at once where that is already certain."""
-        context = self._next_context(trigger)
-        stopped = "halted" if self.status.halted else "paused" if self.status.paused else ""
-        if stopped:
-            return self._conclude(declined(context, stopped, self.policy, self.names), context)
-        book = self._book()
-        selection = select(book, self.policy)
-        if too_few_eligible(book, selection, self.policy):
-            return self._decline(context, "too_few_eligible", selection)
-        built = build_request(book, selection, self.policy, context)
-        if isinstance(built, str):
-            return self._decline(context, built, selection)
-        request, estimates = built
-        self.pending = Pending(
-            context=context,
-            request=request,
-            estimates=estimates,
-            excluded=selection.excluded,
-            names=self.names,
-            held=tuple(book.held.tolist()),
-            held_cash=book.held_cash,
-        )
-        return [Output(OPTIMIZE, self.policy.portfolio_id, request, partition=self.shard)]
-
-    def _decline(self, context: Context, reason: str, selection: Selection) -> list[Output]:
-        decision = declined(context, reason, self.policy, self.names, selection.excluded)
-        return self._conclude(decision, context)
-
-    def reply(self, reply: OptimizeReply) -> list[Output]:
-        """Take an answer; the first one to the pending request wins, any other changes nothing."""
-        if self.pending is None or reply.request_id != self.pending.request.request_id:
-            return []
-        pending, self.pending = self.pending, None
-        facts = reply.diagnostics
-        headers = (("apse_solve_seconds", repr(facts.solve_seconds)), ("apse_worker", facts.worker))
-        return self._conclude(decide(pending, reply, self.policy), pending.context, headers)
-
-    def nudge(self, nudge: Nudge) -> list[Output]:
-        """Issue the pending request again, or give it up after the last attempt."""
-        pending = self.pending
-        if (
-            pending is None
-            or nudge.request_id != pending.request.request_id
-            or nudge.attempt != pending.request.attempt
-        ):
-            return []
-        if nudge.attempt > NUDGES_MAX:
-            return self.void("no_answer")
-        request = msgspec.structs.replace(pending.request, attempt=nudge.attempt + 1)
-        self.pending = msgspec.structs.replace(pending, request=request)
-        return [Output(OPTIMIZE, self.policy.portfolio_id, request, partition=self.shard)]
-
-    def void(self, reason: str) -> list[Output]:
-        """Give the pending request up, if there is one."""
-        if self.pending is None:
-            return []
-        pending, self.pending = self.pending, None
-        return self._conclude(given_up(pending, reason, self.policy), pending.context)
-
-    def reduce(self, multiplier: float, reason: str) -> list[Output]:
-        """Scale the weights to a risk overlay's multiplier.
-
-        A larger one only counts from the next decision on.
-        """
-        self.status.multiplier = multiplier
-        before = self.status.applied_multiplier  # the one in what is held: it may have risen since
-        book = self._book()
-        if multiplier >= before or self.last is None or not book.held.any():
-            return []
-        context = self._next_context(
-            Trigger(kind="risk", value=multiplier, threshold=before, reason=reason)
-        )
-        if self.status.halted:
-            decision = declined(context, "halted", self.policy, self.names)
-            return self._conclude(decision, context)
-        decision = reduce_by_overlay(book, context, multiplier / before, self.policy)
-        return self._conclude(decision, context)
-
-    def _next_context(self, trigger: Trigger) -> Context:
-        status = self.status
-        status.version += 1
-        bounded = self.policy.constraints.turnover_max is not None
-        return Context(
-            portfolio_id=self.policy.portfolio_id,
-            shard=self.shard,
-            epoch=self.epoch,
-            version=status.version,
-            policy_version=self.policy_version,
-            bar_end_ns=status.end_ns,
-            trigger=trigger,
-            exempt=("turnover_max",) if bounded and status.builds(self.policy) else (),
-            multiplier=status.multiplier,
-        )
-
-    def _conclude(
-        self, decision: Decision, context: Context, headers: tuple[tuple[str, str], ...] = ()
-    ) -> list[Output]:
-        """Publish a decision, follow it where it is accepted, and finish the bar."""
-        key = self.policy.portfolio_id
-        outputs = [Output(DECISIONS, key, decision, headers=headers)]
-        if decision.outcome == "accepted":
-            assert decision.stages is not None
-            weights = np.array(decision.stages.rounded)
-            cash = decision.stages.cash["rounded"]
-            command = command_for(decision, context, self.policy, self.status.last_command_id)
-            self.ledger.aim(weights, cash)
-            if self.policy.ledger == "assumed":
-                self.ledger.fill_later(
-                    self.status.bar_number + 1 + self.policy.execution.delay_bars, weights, cash
-                )
-            self.status.accepted_bar_number = self.status.bar_number
-            self.status.applied_multiplier = context.multiplier
-            self.status.last_command_id = command.command_id
-            outputs.append(Output(REBALANCE, key, command))
-        return [*outputs, *self._finish(full=True)]
-
-    def filled(self, weights: dict[str, float]) -> None:
-        """Move the held weights as the execution layer reported, before the next bar's returns."""
-        target = np.array([weights.get(name, 0.0) for name in self.names])
-        self.ledger.fill_later(self.status.bar_number + 1, target, 1.0 - float(target.sum()))
-
-    # ------------------------------------------------------------------ views
-
-    def _book(self) -> Book:
-        window = self.policy.estimation.window_bars
-        held, held_cash = self.ledger.coming()
-        return Book(
-            names=self.names,
-            entries=self.entries,
-            returns=self.windows.values(window),
-            n_obs=self.windows.observed(window),
-            age_bars=self.windows.last_value_age(),
-            ended=self.status.ended,
-            held=held,
-            held_cash=held_cash,
-        )
-
-    def announce(self) -> list[Output]:
-        """Publish the state again: what a person or the risk function changed shows at once."""
-        return self._finish(full=False)[-1:]
-
-    def _finish(self, *, full: bool) -> list[Output]:
-        """Publish the bar's covariance and state, now that its decision is known."""
-        if self.last is None:
-            return []
-        full = full or self.status.bar_number % COVARIANCE_EVERY_BARS == 0
-        at = Snapshot(
-            policy=self.policy,
-            epoch=self.epoch,
-            names=self.names,
-            status=self.status,
-            ledger=self.ledger,
-            last=self.last,
-            own=self.own,
-            eligible=self._eligible(),
-            covariance=self.covariance,
-            reported=self.reported,
-        )
-        key = self.policy.portfolio_id
-        return [
-            Output(COVARIANCE, key, covariance_record(at, full=full)),
-            Output(STATE, key, state_record(at)),
-        ]
-
-    def _eligible(self) -> BoolArray:
-        """Return who has enough and fresh observations, (N,)."""
-        estimation = self.policy.estimation
-        least = minimum_bars(self.policy, len(self.names))
-        enough = self.windows.observed(estimation.window_bars) >= least
-        return (
-            enough & (self.windows.last_value_age() <= estimation.stale_bars) & ~self.status.ended
-        )
-
-    def _follow_covariance(self, *, corrected: bool) -> None:
-        """Take the newest bar into the rolling covariance of those who are eligible now."""
-        eligible = np.flatnonzero(self._eligible())
-        now = self.covariance
-        if corrected or now is None or not np.array_equal(eligible, now.eligible):
-            self.covariance = self._new_covariance(eligible)
-        else:
-            now.push(self.windows)
-
     # ------------------------------------------------------------------ state
-
-    def _new_windows(self, columns: int) -> RollingWindows:
-        estimation = self.policy.estimation
-        lengths = tuple(sorted({*estimation.windows, estimation.window_bars}))
-        return RollingWindows(lengths, columns, history_bars(self.policy))
-
-    def _new_covariance(self, eligible: IntArray) -> RollingCovariance | None:
-        if not eligible.size:
-            return None
-        estimation = self.policy.estimation
-        return RollingCovariance(
-            self.windows, estimation.window_bars, parse_covariance(estimation.covariance), eligible
-        )
 
     def to_state(self) -> dict[str, Any]:
         """Return everything as plain values and arrays; :meth:`from_state` restores it."""

@@ -152,7 +152,7 @@ class _Play:
         finally:
             forget_run()
             if self._outlives_us:
-                delete_scope(kafka.bootstrap, kafka.scope)
+                delete_scope(kafka.bootstrap, kafka.scope, kafka.security())
         return self._board.answer()
 
     def _play(self, engine: Supervisor) -> None:

@@ -18,6 +18,7 @@ from streams.core.errors import ApseError
 from streams.execution.clock import EventClock
 from streams.execution.consumer import RebalanceConsumer
 from streams.execution.contract import Answer
+from streams.kafka.reach import watch_broker
 from streams.observe.metrics import serve
 from streams.settings import load_settings
 
@@ -103,7 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     log = structlog.get_logger("apse.paper")
     try:
-        serve(load_settings().metrics, "executor")
+        loaded = load_settings()
+        serve(loaded.metrics, "executor", (), watch_broker(loaded))
         run(settings, stop, log)
     except ApseError as error:
         log.error("paper_executor_failed", error=str(error))  # noqa: TRY400  # its words suffice

@@ -13,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, mis
 )
 
 from streams.core.errors import TopicMismatchError
-from streams.kafka.clients import admin_config
+from streams.kafka.clients import ClientConfig, admin_config
 
 REQUEST_TIMEOUT_S = 20.0
 VISIBLE_TIMEOUT_S = 20.0  # metadata follows a creation within a second
@@ -40,7 +40,12 @@ class TopicsReport:
     differences: tuple[str, ...]
 
 
-def ensure_topics(bootstrap: str, specs: Iterable[TopicSpec], prefix: str = "") -> TopicsReport:
+def ensure_topics(
+    bootstrap: str,
+    specs: Iterable[TopicSpec],
+    prefix: str = "",
+    security: ClientConfig | None = None,
+) -> TopicsReport:
     """Create the topics that are missing and check those that exist.
 
     Settings that differ are reported, not altered: retention belongs to those who run the broker.
@@ -53,13 +58,15 @@ def ensure_topics(bootstrap: str, specs: Iterable[TopicSpec], prefix: str = "") 
         The table of topics.
     prefix
         Put before every name: the scope of one run on a shared broker.
+    security
+        What logs a client in (:meth:`streams.settings.KafkaSettings.security`); none by default.
 
     Raises
     ------
     TopicMismatchError
         A topic exists with another number of partitions, or with another cleanup policy.
     """
-    client = AdminClient(admin_config(bootstrap))
+    client = AdminClient(admin_config(bootstrap) | (security or {}))
     wanted = {prefix + spec.name: spec for spec in specs}
     found = client.list_topics(timeout=REQUEST_TIMEOUT_S).topics
     existing = tuple(name for name in wanted if name in found)
@@ -72,8 +79,12 @@ def ensure_topics(bootstrap: str, specs: Iterable[TopicSpec], prefix: str = "") 
     return TopicsReport(created=created, existing=existing, differences=differences)
 
 
-def delete_scope(bootstrap: str, prefix: str) -> tuple[str, ...]:
+def delete_scope(
+    bootstrap: str, prefix: str, security: ClientConfig | None = None
+) -> tuple[str, ...]:
     """Delete every topic, and every idle consumer group, whose name starts with ``prefix``.
+
+    ``security`` is what logs a client in, as in :func:`ensure_topics`.
 
     Returns
     -------
@@ -81,7 +92,7 @@ def delete_scope(bootstrap: str, prefix: str) -> tuple[str, ...]:
         The topics deleted, sorted.
     """
     assert prefix, "an empty prefix would delete every topic of the broker"
-    client = AdminClient(admin_config(bootstrap))
+    client = AdminClient(admin_config(bootstrap) | (security or {}))
     names = _names(client, prefix)
     if names:
         deleting = client.delete_topics(names, operation_timeout=REQUEST_TIMEOUT_S)

@@ -21,12 +21,12 @@ from prometheus_client import (
     Histogram,
     ProcessCollector,
     disable_created_metrics,
-    start_http_server,
 )
 from prometheus_client.registry import Collector
 
 from schemas.decisions import DeclineReason
 from streams.core.errors import ConfigError
+from streams.observe.probes import Reasons, serve_probes
 from streams.settings import MetricsSettings
 
 Process = Literal["ingest", "worker", "optimizer", "executor"]
@@ -55,6 +55,8 @@ SOLVE_STATUSES: Final[Values] = ("solved", "infeasible", "failed")
 POOL_FAILURES: Final[Values] = ("deadline", "died")
 REPORT_STATUSES: Final[Values] = ("accepted", "rejected", "partially_filled", "filled", "expired")
 PORTFOLIO_STATUSES: Final[Values] = ("warming_up", "live", "paused", "halted", "reduced")
+SHARE_STATES: Final[Values] = ("value", "flat", "missing", "inactive", "quarantined")
+LATE_ROWS: Final[Values] = ("revised", "late")
 REFUSALS: Final[Values] = (
     "bad_instant",
     "bad_key",
@@ -62,10 +64,13 @@ REFUSALS: Final[Values] = (
     "bad_shard",
     "duplicate_key",
     "empty",
+    "ended",
+    "far_future",
     "invalid",
     "malformed",
     "oversize",
     "retired",
+    "too_late",
     "unknown_portfolio",
     "unknown_strategy",
     OTHER,
@@ -167,6 +172,10 @@ RELEASES: Final = _counter(
     INGEST,
 )
 
+RETURNS_HELD: Final = _gauge(
+    "returns_held", "1 while returns are not read because the walk is too far behind.", INGEST
+)
+
 # --- worker: what the portfolios are like
 
 NAV: Final = _told(
@@ -249,6 +258,18 @@ HIDDEN: Final = _told(
 # --- worker: what it does
 
 BARS: Final = _counter("bars_closed_total", "Bars closed and walked, of all portfolios.", WORKER)
+SHARES: Final = _counter(
+    "bar_shares_total",
+    "Shares of strategies in the bars walked, by what became of them.",
+    WORKER,
+    state=SHARE_STATES,
+)
+LATE: Final = _counter(
+    "late_rows_total",
+    "Rows for shares that were final: taken in as revisions, or too late to be placed.",
+    WORKER,
+    outcome=LATE_ROWS,
+)
 DECISIONS: Final = _counter(
     "decisions_total",
     "Decisions by trigger and outcome.",
@@ -354,9 +375,12 @@ def registry_for(process: Process, collectors: Sequence[Collector] = ()) -> Coll
 
 
 def serve(
-    settings: MetricsSettings, process: Process, collectors: Sequence[Collector] = ()
+    settings: MetricsSettings,
+    process: Process,
+    collectors: Sequence[Collector] = (),
+    not_ready: Reasons = lambda: (),
 ) -> WSGIServer | None:
-    """Show the metrics of this process over HTTP, from a thread of their own; None at port 0.
+    """Show the metrics of this process, and whether it is ready, over HTTP; None at port 0.
 
     Raises
     ------
@@ -366,10 +390,9 @@ def serve(
     if settings.port == 0:
         return None
     try:
-        server, _ = start_http_server(
-            settings.port, settings.host, registry_for(process, collectors)
+        return serve_probes(
+            settings.host, settings.port, registry_for(process, collectors), not_ready
         )
     except OSError as error:
         message = f"metrics cannot be shown at {settings.host}:{settings.port}: {error.strerror}"
         raise ConfigError(message) from error
-    return server

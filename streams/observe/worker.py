@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from schemas.decisions import Decision, RebalanceCommand
+from schemas.topics import DEAD_LETTERS
 from schemas.units import parse_instant
-from schemas.views import RollingPerformance, StateRecord
+from schemas.views import BarData, RollingPerformance, StateRecord
 from streams.core.outputs import BarMetrics, Output
-from streams.core.records import Snapshot, state_record
+from streams.core.records import state_record
 from streams.core.walk import Walk
 from streams.observe import metrics
 from streams.observe.metrics import known
@@ -33,14 +33,16 @@ NS_PER_S: Final = 1_000_000_000
 class Seen:
     """What some outputs mean for the metrics, in values that the labels know.
 
-    ``decisions`` are (trigger, outcome), ``commands`` (portfolio, version, trigger); ``states`` the
-    newest by portfolio.
+    ``decisions`` are (trigger, outcome), ``commands`` (portfolio, version, trigger), ``letters``
+    reasons of dead letters; ``bar_states`` is one state a bar, ``states`` the newest by portfolio.
     """
 
     bars: int = 0
     decisions: list[tuple[str, str]] = field(default_factory=list)
     declines: list[str] = field(default_factory=list)
     commands: list[tuple[str, int, str]] = field(default_factory=list)
+    letters: list[str] = field(default_factory=list)
+    bar_states: dict[tuple[str, int], StateRecord] = field(default_factory=dict)
     states: dict[str, StateRecord] = field(default_factory=dict)
 
 
@@ -64,6 +66,7 @@ def look_at(outputs: Iterable[Output]) -> Seen:
         if isinstance(message, BarMetrics):
             seen.bars += 1
         elif isinstance(message, StateRecord):
+            seen.bar_states[message.portfolio_id, message.bar_number] = message
             seen.states[message.portfolio_id] = message
         elif isinstance(message, Decision):
             trigger = known(message.trigger.kind, metrics.TRIGGERS)
@@ -74,7 +77,26 @@ def look_at(outputs: Iterable[Output]) -> Seen:
         elif isinstance(message, RebalanceCommand):
             trigger = known(message.trigger, metrics.TRIGGERS)
             seen.commands.append((message.portfolio_id, message.version, trigger))
+        elif output.topic is DEAD_LETTERS:
+            reason = dict(output.headers)["apse_error_code"]
+            seen.letters.append(known(reason, metrics.REFUSALS))
     return seen
+
+
+def count_shares(state: StateRecord) -> None:
+    """Count what became of the strategies' shares in one bar, and what came late for others."""
+    data = BarData() if state.data is None else state.data
+    counts = {
+        "flat": len(data.flat),
+        "missing": len(data.missing),
+        "inactive": len(data.inactive),
+        "quarantined": len(data.quarantined),
+    }
+    counts["value"] = len(state.strategies) - sum(counts.values())
+    for name, count in counts.items():
+        metrics.SHARES.labels(name).inc(count)
+    metrics.LATE.labels("revised").inc(sum(data.revised.values()))
+    metrics.LATE.labels("late").inc(sum(data.late.values()))
 
 
 class WorkerMetrics(Collector):
@@ -108,6 +130,12 @@ class WorkerMetrics(Collector):
         for name, number, trigger in seen.commands:
             metrics.COMMANDS.labels(trigger).inc()
             self._sent[name] = (number, self._clock())
+        for reason in seen.letters:
+            metrics.DEAD_LETTERS.labels(reason).inc()
+        for (name, bar_number), state in seen.bar_states.items():
+            known_state = self._states.get(name)
+            if known_state is None or bar_number > known_state.bar_number:  # not told again
+                count_shares(state)
         self._states.update(seen.states)
 
     def restore(self, walk: Walk) -> None:
@@ -148,24 +176,8 @@ class WorkerMetrics(Collector):
 
 def restored_state(walk: Walk) -> StateRecord | None:
     """Return the state as of the last bar of a walk that was put back; None before its first."""
-    if walk.last is None:
-        return None
-    eligible = np.zeros(len(walk.names), dtype=np.bool_)
-    if walk.covariance is not None:
-        eligible[walk.covariance.eligible] = True
-    at = Snapshot(
-        policy=walk.policy,
-        epoch=walk.epoch,
-        names=walk.names,
-        status=walk.status,
-        ledger=walk.ledger,
-        last=walk.last,
-        own=walk.own,
-        eligible=eligible,
-        covariance=walk.covariance,
-        reported=walk.reported,
-    )
-    return state_record(at)
+    at = walk.snapshot()
+    return None if at is None else state_record(at)
 
 
 Samples = Iterable[tuple[tuple[str, ...], float]]

@@ -8,6 +8,7 @@ import yaml
 from schemas.policy import PolicyError, PortfolioPolicy, load_policy
 from streams.core.calendar import check_schedule
 from streams.core.covariance import parse_covariance
+from streams.core.custom_terms import check_terms
 from streams.core.errors import ApseError
 
 
@@ -39,6 +40,7 @@ def parse_policy(text: str, where: str) -> PortfolioPolicy:
         policy = load_policy(yaml.safe_load(text))
         check_schedule(policy.rebalance.schedule)
         parse_covariance(policy.estimation.covariance)
+        check_terms(policy)
     except yaml.YAMLError as error:
         message = f"{where}: not a YAML file: {error}"
         raise PolicyError(message) from error
@@ -64,10 +66,10 @@ estimation:
   min_bars: 63               # observations before a strategy takes part
   stale_bars: 5              # silent for longer: it may only be reduced
   windows: [20, 60, 252]     # rolling metrics are published for these
-  covariance: ledoit_wolf    # sample | ewma:0.94 | ledoit_wolf
-  mean: sample
+  covariance: ledoit_wolf    # docs/estimates.md has them all: sample, ewma:0.94, oas, denoise, ...
+  mean: sample               # sample | ewma:0.97 | james_stein | bayes_stein | black_litterman ...
 objective:
-  type: min_variance         # mean_variance | min_variance | equal | inverse_volatility
+  type: min_variance         # docs/objectives.md: mean_variance, risk_parity, min_cvar, hrp, ...
   # risk_aversion: 1.0       # for mean_variance: maximises return - risk_aversion/2 * variance
 constraints:
   long_only: true
@@ -79,8 +81,12 @@ constraints:
     mean_reversion: {{min: 0.0, max: 0.4}}
     market_making: {{min: 0.0, max: 0.4}}
   # turnover_max: 0.2        # one way, against drifted weights; the first build is exempt
+  correlation:               # only positive correlation is punished
+    cluster_limit: 0.6       # strategies that move together beyond this are a cluster
+    cluster_weight_max: 0.5  # most weight of a cluster
 costs:
   linear_bps: 5              # of the value traded, both sides
+  # horizon_bars: 21         # how long a trade is held, to weigh its gain against its cost
 cash: {{min: 0.0, max: 0.0, rate: 0.0}}
 execution: {{delay_bars: 0}} # 0: filled at the close that decided; 1: one bar later
 ledger: assumed              # assumed fills (replay, paper) | reported by the execution layer
@@ -88,6 +94,9 @@ clock: event                 # time comes with the data | wall: the machine's, f
 rebalance:
   schedule: weekly           # never | every_bar | daily | weekly | monthly | cron:EXPR
   drift: {{max_abs: 0.05}}   # or when a held weight is this far from its target
-  gate: none
+  gate: none                 # or {{k: 1.0}}: trade only for a gain above k times the cost
   cooldown_bars: 0
+# overlay: {{drawdown: {{start: 0.05, full: 0.2, floor: 0.3}}}}   # less weight in a drawdown
+fallback: [hold]             # where no answer is found: other_solver | hrp | inverse_volatility
+# explain: {{prices: 4, resamples: 16}}   # prices of limits, error bars of weights
 """

@@ -75,7 +75,7 @@ def _scope(kafka: KafkaSettings, broker: Broker) -> Iterator[None]:
         yield
     finally:
         if broker.kind == "external":  # any other ends with us, topics and all
-            delete_scope(kafka.bootstrap, kafka.scope)
+            delete_scope(kafka.bootstrap, kafka.scope, kafka.security())
 
 
 def _last_end_ns(policy: PortfolioPolicy, table: ReturnsTable) -> int:

@@ -35,8 +35,9 @@ class SendError(ApseError):
 class Sender:
     """Sends public messages; a context manager that does not end before all are acknowledged."""
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, *, flush_timeout_s: float = FLUSH_TIMEOUT_S) -> None:
         self._scope = kafka.scope
+        self._flush_timeout_s = flush_timeout_s
         self._producer = Producer(
             producer_config(kafka.bootstrap, client_id="apse-cli") | kafka.security() | QUIET
         )
@@ -106,14 +107,11 @@ class Sender:
         SendError
             When the broker refused a record, or did not answer in time.
         """
-        left = self._producer.flush(FLUSH_TIMEOUT_S)
-        if left or self._refused:
-            reason = (
-                self._refused[0]
-                if self._refused
-                else f"{left} records unacknowledged after {FLUSH_TIMEOUT_S} s"
-            )
-            raise SendError(reason)
+        left = self._producer.flush(self._flush_timeout_s)
+        refused, self._refused = self._refused, []
+        if left or refused:
+            unanswered = f"{left} records unacknowledged after {self._flush_timeout_s:g} s"
+            raise SendError(refused[0] if refused else unanswered)
 
     def _send(self, topic: Topic, key: str, message: msgspec.Struct) -> None:
         self._produce(topic, key.encode(), encode_message(message))

@@ -11,4 +11,4 @@ def create_topics(kafka: KafkaSettings) -> TopicsReport:
         TopicSpec(name=topic.name, partitions=topic.partitions, config=topic.config())
         for topic in TOPICS
     ]
-    return ensure_topics(kafka.bootstrap, specs, kafka.scope)
+    return ensure_topics(kafka.bootstrap, specs, kafka.scope, kafka.security())

@@ -18,7 +18,7 @@ from schemas.decisions import Decision
 from schemas.units import format_instant
 from schemas.views import MetricsRecord, StateRecord
 from streams.core.arrays import BoolArray, FloatArray, IntArray
-from streams.core.metrics import EWMA_METRICS, METRICS, OBSERVATIONS_MIN
+from streams.core.metrics import EWMA_METRICS, OBSERVATIONS_MIN
 from streams.core.outputs import EWMA_LABEL, BarMetrics
 
 PERFORMANCE: Final = "performance.csv"
@@ -129,10 +129,10 @@ class ReplayFiles:
 def bar_of_arrays(bar: BarMetrics) -> MetricBar:
     """Return what the engine emitted in this process."""
     block, ewma = bar.block, bar.ewma
-    windows = [
-        (str(window), block.n_obs[i], dict(zip(METRICS, block.values[:, i], strict=True)))
-        for i, window in enumerate(bar.windows)
-    ]
+    windows = []
+    for i, window in enumerate(bar.windows):
+        names, values, _ = bar.window(i)
+        windows.append((str(window), block.n_obs[i], dict(zip(names, values, strict=True))))
     windows.append((EWMA_LABEL, ewma.n_obs, dict(zip(EWMA_METRICS, ewma.values, strict=True))))
     return _metric_bar(format_instant(bar.bar_end_ns), bar.names, windows)
 

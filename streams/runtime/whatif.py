@@ -1,6 +1,8 @@
 """One solve with all rows of a file as the window, through the same steps as a live decision."""
 
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -10,20 +12,68 @@ from schemas.decisions import Decision, Trigger
 from schemas.optimize import OptimizeReply, SolveDiagnostics
 from schemas.policy import FromReturns, PortfolioPolicy
 from streams.core.bars import BarBuilder, ClosedBar
-from streams.core.decide import Pending, build_request, decide
+from streams.core.conclusions import Pending
+from streams.core.decide import decide, pending_of
 from streams.core.eligibility import Book, select, too_few_eligible
 from streams.core.errors import DataError
 from streams.core.frames import Rows
 from streams.core.identity import Context
 from streams.core.ledger import Ledger
-from streams.core.requests import reply_to, solve_request
+from streams.core.optimize import Solved
+from streams.core.optimize.explain import explain, relaxed_limits
+from streams.core.optimize.whole import GAP_MAX
+from streams.core.requests import problem_of, reply_to, solve_request
 from streams.core.windows import RollingWindows
 
 _ALL_BARS = 2**31
+# One solve for a person: there is time to measure every price that matters, and the spread.
+_PRICES = 20
+_RESAMPLES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Asked:
+    """A decision that waits for its answer, the book it is taken on, the policy with its window."""
+
+    book: Book
+    pending: Pending
+    policy: PortfolioPolicy
 
 
 def optimize_once(policy: PortfolioPolicy, rows: Iterable[Rows]) -> dict[str, Any]:
     """Return the optimum and what explains it, as ``apse optimize --json`` prints it.
+
+    Raises
+    ------
+    DataError
+        When the rows make fewer than two bars.
+    """
+    asked = ask_once(policy, rows)
+    if not isinstance(asked, Asked):
+        return asked
+    pending, policy = asked.pending, asked.policy
+    request = pending.request
+    outcome = solve_request(request)
+    nobody = SolveDiagnostics(solve_seconds=0.0, worker="", iterations=0)
+    reply = reply_to(request, outcome, nobody)
+    answer = _answer(decide(pending, reply, policy, asked.book.returns), reply)
+    if answer["status"] == "infeasible":
+        answer["relax"] = msgspec.to_builtins(relaxed_limits(problem_of(request)))
+    if isinstance(outcome, Solved):
+        told = explain(
+            problem_of(request),
+            outcome,
+            seed=request.request_id,
+            n_common=pending.estimates.n_common,
+            prices=_PRICES,
+            resamples=_RESAMPLES,
+        )
+        answer["explanation"] = msgspec.to_builtins(told)
+    return answer
+
+
+def ask_once(policy: PortfolioPolicy, rows: Iterable[Rows]) -> Asked | dict[str, Any]:
+    """Return the request that a decision on all rows would make, or why there is none.
 
     Raises
     ------
@@ -41,22 +91,11 @@ def optimize_once(policy: PortfolioPolicy, rows: Iterable[Rows]) -> dict[str, An
     selection = select(book, policy)
     if too_few_eligible(book, selection, policy):
         return {"status": "too_few_eligible", "excluded": selection.excluded}
-    built = build_request(book, selection, policy, context)
-    if isinstance(built, str):
-        return {"status": built.partition(":")[0], "reason": built, "excluded": selection.excluded}
-    request, estimates = built
-    pending = Pending(
-        context=context,
-        request=request,
-        estimates=estimates,
-        excluded=selection.excluded,
-        names=book.names,
-        held=tuple(book.held.tolist()),
-        held_cash=book.held_cash,
-    )
-    nobody = SolveDiagnostics(solve_seconds=0.0, worker="", iterations=0)
-    reply = reply_to(request, solve_request(request), nobody)
-    return _answer(decide(pending, reply, policy), reply)
+    pending = pending_of(book, selection, policy, context)
+    if isinstance(pending, str):
+        why = pending.partition(":")[0]
+        return {"status": why, "reason": pending, "excluded": selection.excluded}
+    return Asked(book=book, pending=pending, policy=policy)
 
 
 def _bars(policy: PortfolioPolicy, rows: Iterable[Rows]) -> tuple[list[ClosedBar], BarBuilder]:
@@ -108,6 +147,7 @@ def _context(policy: PortfolioPolicy, bar_end_ns: int) -> Context:
         trigger=Trigger(kind="manual"),
         exempt=("turnover_max",) if building else (),
         multiplier=1.0,
+        gate_waived="manual" if policy.initial_weights else "first_build",
     )
 
 
@@ -119,7 +159,13 @@ def _answer(decision: Decision, reply: OptimizeReply) -> dict[str, Any]:
     assert stages is not None
     assert ante is not None
     return {
-        "status": "optimal",
+        # What counts positions or iterates may stop short of a proof; it is verified all the same.
+        "status": "optimal" if reply.gap <= GAP_MAX else "feasible",
+        "gap": reply.gap if math.isfinite(reply.gap) else None,
+        "instead": reply.instead or None,
+        "correlation": None
+        if reply.correlation is None
+        else msgspec.to_builtins(reply.correlation),
         "weights": dict(zip(decision.strategies, stages.rounded, strict=True)),
         "cash": stages.cash["rounded"],
         "objective_value": decision.objective_value,

@@ -47,7 +47,8 @@ def summary(seeds: int, tally: Tally, failures: int, elapsed_s: float) -> str:
         f" zombies {tally.zombies}, seconds {elapsed_s:.0f}"
         f" ({tally.calm} calm; {tally.decisions} decisions, {tally.commands} commands,"
         f" {tally.republished} rows sent again, {tally.lost} messages lost, {tally.nudges} nudges,"
-        f" {tally.releases} releases, {tally.dead_letters} dead letters)"
+        f" {tally.releases} releases, {tally.dead_letters} dead letters,"
+        f" {tally.stale_answers} answers of an executor that had been replaced)"
     )
 
 

@@ -107,6 +107,7 @@ class Ingest:
         self._router = Router(shards=SHARDS, allowance_bars=1, silence_ms=SILENCE_MS)
         self._todo: deque[Move] = deque()
         self._revoked = False
+        self._has_requests = False
         self._positions = {
             place: site.committed.get((self.name, place), 0) for place in self.sources
         }
@@ -120,6 +121,11 @@ class Ingest:
         if self._revoked:
             return ()
         return (self._poll,) if self._has_news() or self._looks_for_silence() else ()
+
+    @property
+    def would_repeat_requests(self) -> bool:
+        """Tell whether the poll in hand has requests, and all but its commit is done."""
+        return self._has_requests and len(self._todo) == 1
 
     def revoke(self) -> None:
         """Take its partitions away: it finishes what it has in hand, and commits nothing."""
@@ -147,6 +153,7 @@ class Ingest:
             late = decode(self._registered(self._registry, None))
             batch.registered += late.registered
             batch.dead += late.dead
+        self._has_requests = bool(batch.requests)
         routed = self._router.route(batch)
         effects: list[Move] = [
             self._appending(shard, encode_record(record))
@@ -227,6 +234,7 @@ class Ingest:
 
         def commit() -> None:
             if not self._revoked:  # the group refuses the commit of a member that it has left
+                self._site.judge.committed(positions)
                 for place, offset in positions.items():
                     self._site.committed[self.name, place] = offset
 

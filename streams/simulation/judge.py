@@ -69,6 +69,11 @@ class Judge:
         self._views: dict[tuple[object, ...], int] = {}
         self._applied: dict[str, tuple[int, int, str]] = {}
         self.published: dict[Source, tuple[Fate, bytes]] = {}
+        self._buried: set[Source] = set()
+        self._journaled: dict[int, set[Source]] = {shard: set() for shard in range(SHARDS)}
+        self._wanted = _wanted(scenario)
+        self._committed: dict[tuple[str, int], int] = {}
+        self._is_forestalled = False  # an executor was replaced while it had a command in hand
 
     # ------------------------------------------------------------------ each record
 
@@ -83,6 +88,10 @@ class Judge:
             self._see_checkpoint(partition)
         elif topic in (METRICS.name, STATE.name) and value:
             self._see_view(topic, value)
+        elif topic == JOURNAL.name:
+            self._journaled[partition].update(_rows_of(value))
+        elif topic == DEAD_LETTERS.name:
+            self._buried.add(_source_of(entry))
 
     def note(self, message: Message, source: Source) -> None:
         """Remember what was published, to ask for it at the end."""
@@ -138,22 +147,53 @@ class Judge:
             law = "a shard with a position can be resumed"
             broken(law, "a complete checkpoint", str(error))
 
+    # ------------------------------------------------------------------ ingest
+
+    def committed(self, positions: dict[tuple[str, int], int]) -> None:
+        """Check that all before a committed position is in the journal, or in the dead letters."""
+        for (topic, partition), offset in positions.items():
+            if topic == RETURNS.name:
+                first = self._committed.get((topic, partition), 0)
+                for number in range(first, offset):
+                    self._check_row((topic, partition, number))
+                self._committed[topic, partition] = offset
+
+    def _check_row(self, source: Source) -> None:
+        fate, value = self.published[source]
+        if fate == "bad":
+            if source not in self._buried:
+                broken(f"refused {source} is in the dead letters", value, None)
+            return
+        name = msgspec.json.decode(value)["strategy_id"]
+        for shard in sorted(self._wanted.get(name, ())):
+            if source not in self._journaled[shard]:
+                broken(f"accepted row {source} is in the journal of shard {shard}", value, None)
+
     # ------------------------------------------------------------------ the executor
 
-    def applied(self, command: RebalanceCommand) -> None:
-        """Check that a portfolio moves only forward; its newest command may be resumed."""
+    def applied(self, command: RebalanceCommand, *, stale: bool) -> None:
+        """Check that a portfolio moves only forward; its newest command may be resumed.
+
+        An executor that was replaced while it had a command in hand cannot know: it applies that
+        one, under the id that tells its venue and its readers that it is no new one.
+        """
+        self._is_forestalled = self._is_forestalled or stale
+        if stale:
+            return
         last = self._applied.get(command.portfolio_id, (0, 0, ""))
         at = (command.epoch, command.version, command.command_id)
         if at[:2] <= last[:2] and at != last:
             broken("applied (epoch, version) rises", f"above {last}", at)
         self._applied[command.portfolio_id] = at
 
-    def answered(self, command: RebalanceCommand, report_id: str) -> None:
-        """Check that a command gets one final answer."""
+    def answered(self, command: RebalanceCommand, report_id: str, *, stale: bool) -> None:
+        """Check that a command gets one final answer, though one replaced may say it again."""
+        self._is_forestalled = self._is_forestalled or stale
+        law = f"the executor answers command {command.command_id} exactly once"
+        repeated = command.command_id in self.answers
         known = self.answers.setdefault(command.command_id, report_id)
-        if known != report_id:
-            law = f"one final answer to command {command.command_id}"
-            broken(law, known, report_id)
+        if known != report_id or (repeated and not self._is_forestalled):
+            broken(law, known, f"{report_id}, again")
 
     # ------------------------------------------------------------------ the end
 
@@ -169,52 +209,45 @@ class Judge:
                     f"{len(image)} bytes of the reference",
                     differing_part(image, found.get(name, b"")),
                 )
-        self._check_rows(self.log)
+        for source in self.published:
+            if source[0] == RETURNS.name or self.published[source][0] == "bad":
+                self._check_row(source)
         self._check_answers(self.log)
 
-    def _check_rows(self, log: Log) -> None:
-        """Every good row is in the journal of each shard that wants it, every bad one is buried."""
-        buried = {_source_of(entry) for entry in log.all(DEAD_LETTERS.name, 0)}
-        journaled = {shard: _rows_of(log, shard) for shard in range(SHARDS)}
-        wanted: dict[str, set[int]] = {}
-        for portfolio in self._scenario.portfolios:
-            for name in self._scenario.members_of(portfolio):
-                wanted.setdefault(name, set()).add(portfolio.shard)
-            wanted.setdefault("late", set()).add(portfolio.shard)
-        for source, (fate, value) in self.published.items():
-            if fate == "bad":
-                if source not in buried:
-                    broken(f"refused {source} is in the dead letters", value, None)
-                continue
-            if source[0] != RETURNS.name:
-                continue
-            name = msgspec.json.decode(value)["strategy_id"]
-            for shard in sorted(wanted.get(name, ())):
-                if source not in journaled[shard]:
-                    law = f"accepted row {source} is in the journal of shard {shard}"
-                    broken(law, value, None)
-
     def _check_answers(self, log: Log) -> None:
-        finals: dict[str, int] = {}
+        """Every command has one final answer, and one record of it unless it was forestalled."""
+        finals: dict[str, list[bytes]] = {}
         for entry in log.all(REPORTS.name, 0):
             if dict(entry.headers).get("final") == b"1":
-                command_id = msgspec.json.decode(entry.value or b"")["command_id"]
-                finals[command_id] = finals.get(command_id, 0) + 1
+                value = entry.value or b""
+                finals.setdefault(msgspec.json.decode(value)["command_id"], []).append(value)
+        found = {
+            name: len(set(values) if self._is_forestalled else values)
+            for name, values in finals.items()
+        }
         commands = {decode_command(value).command_id for value in self.commands.values()}
-        if finals != dict.fromkeys(commands, 1):
+        if found != dict.fromkeys(commands, 1):
             law = "the executor answers every command exactly once"
-            broken(law, dict.fromkeys(sorted(commands), 1), finals)
+            broken(law, dict.fromkeys(sorted(commands), 1), found)
 
 
-def _rows_of(log: Log, shard: int) -> set[Source]:
-    found: set[Source] = set()
-    for entry in log.all(JOURNAL.name, shard):
-        record = decode_record(entry.value or b"")
-        if isinstance(record, Frame):
-            rows = unpack(record)
-            places = zip(rows.source_partition.tolist(), rows.source_offset.tolist(), strict=True)
-            found.update((rows.topic, partition, offset) for partition, offset in places)
-    return found
+def _wanted(scenario: Scenario) -> dict[str, set[int]]:
+    """Return the shards that want a strategy's rows."""
+    wanted: dict[str, set[int]] = {}
+    for portfolio in scenario.portfolios:
+        for name in scenario.members_of(portfolio):
+            wanted.setdefault(name, set()).add(portfolio.shard)
+        wanted.setdefault("late", set()).add(portfolio.shard)
+    return wanted
+
+
+def _rows_of(record: bytes) -> list[Source]:
+    decoded = decode_record(record)
+    if not isinstance(decoded, Frame):
+        return []
+    rows = unpack(decoded)
+    places = zip(rows.source_partition.tolist(), rows.source_offset.tolist(), strict=True)
+    return [(rows.topic, partition, offset) for partition, offset in places]
 
 
 def _source_of(entry: Entry) -> Source:

@@ -11,7 +11,7 @@ from schemas.journal import Reply
 from schemas.optimize import OptimizeRequest
 from schemas.topics import JOURNAL, OPTIMIZE, REBALANCE, REPORTS
 from schemas.units import parse_instant
-from streams.core.walk import NUDGES_MAX
+from streams.core.deciding import NUDGES_MAX
 from streams.execution.clock import EventClock
 from streams.execution.contract import Answer, decode_command, refusal_of, report_of
 from streams.execution.gate import (
@@ -129,6 +129,7 @@ class Executor:
         self._clock = EventClock()
         self._next = site.committed.get((self.name, (REBALANCE.name, 0)), 0)
         self._todo: deque[Move] = deque()
+        self._revoked = False
         for answered, as_of_ns in _answers(site):
             self._gate.recall(answered)
             self._clock.observe(answered.portfolio_id, as_of_ns)
@@ -137,8 +138,17 @@ class Executor:
         """Return the next effect of the command in hand, or the next command."""
         if self._todo:
             return (self._do,)
-        more = self._next < self._site.log.end(REBALANCE.name, 0)
+        more = self._next < self._site.log.end(REBALANCE.name, 0) and not self._revoked
         return (self._take,) if more else ()
+
+    @property
+    def has_in_hand(self) -> bool:
+        """Tell whether a command is taken and not yet answered for good."""
+        return bool(self._todo)
+
+    def revoke(self) -> None:
+        """Take its partition away: it answers what it has in hand, and commits nothing."""
+        self._revoked = True
 
     def _do(self) -> None:
         self._todo.popleft()()
@@ -159,7 +169,7 @@ class Executor:
                 if site.chance(site.scenario.weather.interim_report):
                     interim = Answer(status="accepted")
                     self._todo.append(self._reporting(command, interim, "admitted", final=False))
-                self._todo.append(lambda: site.judge.applied(command))
+                self._todo.append(lambda: site.judge.applied(command, stale=self._revoked))
                 filled = paper_answer(command, ordinal, {})
                 self._todo.append(self._reporting(command, filled, "admitted", final=True))
             case Duplicate():
@@ -187,17 +197,19 @@ class Executor:
                 ("final", b"1" if final else b"0"),
             ]
             key = command.portfolio_id.encode()
+            self._site.tally.stale_answers += self._revoked
             self._site.log.append(
                 REPORTS.name, 0, encode_message(message), key=key, headers=headers
             )
             if final:
-                self._site.judge.answered(command, message.report_id)
+                self._site.judge.answered(command, message.report_id, stale=self._revoked)
                 self._gate.done(command.portfolio_id, command.command_id)
 
         return report
 
     def _commit(self) -> None:
-        self._site.committed[self.name, (REBALANCE.name, 0)] = self._next
+        if not self._revoked:  # the group refuses the commit of a member that it has left
+            self._site.committed[self.name, (REBALANCE.name, 0)] = self._next
 
 
 def _answers(site: Site) -> list[tuple[Answered, int]]:

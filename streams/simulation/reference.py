@@ -23,6 +23,7 @@ from schemas.journal import (
 from schemas.optimize import OptimizeReply, OptimizeRequest, SolveDiagnostics
 from schemas.topics import REGISTRY, RETURNS
 from schemas.units import parse_instant
+from schemas.views import BarData
 from streams.core.fold import Shard
 from streams.core.frames import Rows, pack
 from streams.core.image import encode_image
@@ -102,8 +103,19 @@ def of_journals(journals: dict[int, list[bytes]]) -> Reference:
 
 def walked_image(shard: Shard, name: str) -> bytes:
     """Return windows, ledger and all else that a portfolio's bars alone determine."""
-    state: dict[str, Any] = shard.portfolios[name].walk.to_state()
-    state["status"]["acknowledged_version"] = 0  # reports come when they come
+    return settled_image(shard.portfolios[name].walk.to_state())
+
+
+def settled_image(state: dict[str, Any]) -> bytes:
+    """Return the image of a walk's state without what depends on when something came.
+
+    Reports come when they come, and so do rows that are too late to count, or are sent again.
+    """
+    state["status"]["acknowledged_version"] = 0
+    data = msgspec.msgpack.decode(state["data"], type=BarData | None)
+    if data is not None:
+        data = msgspec.structs.replace(data, late={}, revised={})
+    state["data"] = msgspec.msgpack.encode(None if data == BarData() else data)
     return encode_image(state)
 
 

@@ -51,6 +51,8 @@ class Weather:
 
     crash: float  # each step
     zombie: float  # each step
+    repeat_requests: float  # each step in which ingest has appended some and not committed
+    freeze_executor: float  # each step in which it has a command in hand
     lose: float  # each request, each reply
     answer_twice: float
     republish: float  # each row
@@ -126,13 +128,15 @@ def _weather(dice: Dice) -> Weather:
     return Weather(
         crash=dice.pick((0.004, 0.01, 0.02)) if stormy else 0.001,
         zombie=dice.pick((0.0, 0.004, 0.01)) if stormy else 0.0,
+        repeat_requests=dice.pick((0.0, 0.2)) if stormy else 0.0,
+        freeze_executor=dice.pick((0.0, 0.2)) if stormy else 0.0,
         lose=dice.pick((0.0, 0.1, 0.3)),
         answer_twice=dice.pick((0.0, 0.2)),
         republish=dice.pick((0.0, 0.05, 0.2)),
         compact=dice.pick((0.0, 0.02)),
         interim_report=dice.pick((0.0, 0.5)),
         checkpoint=dice.pick((0.05, 0.2)),
-        optimizer_lag_steps=dice.pick((0, 20, 200)),
+        optimizer_lag_steps=dice.pick((0, 20, 200, 600)),
         nudge_after_steps=dice.pick((40, 150)),
         poll_rows_max=dice.pick((2, 5, 12)),
         pause=dice.pick((0.0, 0.7, 0.9)),
@@ -309,6 +313,7 @@ class Tally:
     steps: int = 0
     crashes: int = 0
     zombies: int = 0
+    stale_answers: int = 0
     republished: int = 0
     lost: int = 0
     nudges: int = 0

@@ -9,9 +9,9 @@ from schemas.topics import CHECKPOINTS, DECISIONS, JOURNAL, METRICS, OPTIMIZE, R
 from streams.agents.checkpoint import Gatherer, plan
 from streams.agents.owned import Owned, restored
 from streams.agents.records import read_record
+from streams.core.deciding import NUDGES_MAX
 from streams.core.fold import Shard
 from streams.core.outputs import Output, encode_output
-from streams.core.walk import NUDGES_MAX
 from streams.simulation.actors import Move, Site
 
 if TYPE_CHECKING:

@@ -55,7 +55,7 @@ class Failure:
 class Zombie:
     """An instance that was replaced, and does not know it yet."""
 
-    actor: Ingest | Worker
+    actor: Ingest | Worker | Executor
     left: int = ZOMBIE_MOVES
 
 
@@ -198,28 +198,49 @@ class World:
         if self._strikes >= STRIKES_MAX:
             return
         if site.dice.chance(weather.crash):
-            self._strikes += 1
-            site.tally.crashes += 1
-            place = self._victim()
-            self.acting = f"successor of a crashed {self.actors[place].name}"
-            self.actors[place] = self._successor(self.actors[place])
+            self._crash(self._victim())
         elif site.dice.chance(weather.zombie):
-            place = self._victim()
-            actor = self.actors[place]
-            if isinstance(actor, Ingest | Worker):
-                self._strikes += 1
-                site.tally.zombies += 1
-                if isinstance(actor, Ingest):
-                    actor.revoke()
-                self.zombies.append(Zombie(actor))
-                self.acting = f"successor of a frozen {actor.name}"
-                self.actors[place] = self._successor(actor)
+            self._freeze(self._victim())
+        else:
+            self._strike_where_it_hurts()
+
+    def _strike_where_it_hurts(self) -> None:
+        """Strike between an effect and the record of it."""
+        dice, weather = self.site.dice, self.site.scenario.weather
+        for place, actor in enumerate(self.actors):
+            if isinstance(actor, Ingest) and actor.would_repeat_requests:
+                if dice.chance(weather.repeat_requests):
+                    self._crash(place)
+            elif isinstance(actor, Executor) and actor.has_in_hand:  # noqa: SIM102  # as above
+                if dice.chance(weather.freeze_executor):
+                    self._freeze(place)
+
+    def _crash(self, place: int) -> None:
+        """Replace an instance by one that has nothing but what is durable."""
+        self._strikes += 1
+        self.site.tally.crashes += 1
+        self.acting = f"successor of a crashed {self.actors[place].name}"
+        self.actors[place] = self._successor(self.actors[place])
+
+    def _freeze(self, place: int) -> None:
+        """Replace an instance that does not answer; it wakes later and goes on where it was."""
+        site, actor = self.site, self.actors[place]
+        if isinstance(actor, Ingest | Worker | Executor):
+            self._strikes += 1
+            site.tally.zombies += 1
+            if not isinstance(actor, Worker):
+                actor.revoke()
+            self.zombies.append(Zombie(actor))
+            self.acting = f"successor of a frozen {actor.name}"
+            self.actors[place] = self._successor(actor)
 
     def _victim(self) -> int:
         """Return whom a fault strikes: anybody but the world outside, the workers most often."""
         dice = self.site.dice
         workers = [i for i, actor in enumerate(self.actors) if isinstance(actor, Worker)]
-        return dice.pick(workers) if dice.chance(0.5) else dice.between(1, len(self.actors) - 1)
+        if dice.chance(0.5):
+            return dice.pick(workers)
+        return dice.between(1, len(self.actors) - 1)
 
     def _successor(self, actor: Actor) -> Actor:
         """Return a new instance, with nothing but what is durable."""

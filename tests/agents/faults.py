@@ -36,6 +36,7 @@ from streams.operate.supervisor import ENGINE, INGEST, OPTIMIZER, PORTFOLIO, Sup
 from streams.operate.topics import create_topics
 from streams.runtime.local import LocalEngine
 from streams.settings import KafkaSettings
+from streams.simulation.reference import walked_image
 
 CANONICAL = (DECISIONS, REBALANCE, STATE, METRICS, COVARIANCE)
 PORTFOLIOS = ("first", "second")
@@ -92,16 +93,24 @@ def table_of(seed, days, rows_per_day=ROWS_PER_DAY):
 
 def reference(policies, table) -> Streams:
     """What a replay in this process publishes."""
+    return replayed(policies, table)[0]
+
+
+def replayed(policies, table) -> tuple[Streams, dict[str, bytes]]:
+    """What a replay in this process publishes, and the walked state it ends with."""
     streams: Streams = {}
+    images = {}
     for policy in policies:
         registration = PortfolioRegistration(
             portfolio_id=policy.portfolio_id, shard=SHARD, policy=policy
         )
-        for output in LocalEngine(registration).feed(to_rows(table, policy.bar)):
+        engine = LocalEngine(registration)
+        for output in engine.feed(to_rows(table, policy.bar)):
             if not isinstance(output.message, OptimizeRequest):
                 place = streams.setdefault((output.topic.name, output.key), {})
                 place[encode_output(output)] = None
-    return streams
+        images[policy.portfolio_id] = walked_image(engine.shard, policy.portfolio_id)
+    return streams, images
 
 
 class Watcher:
@@ -137,8 +146,24 @@ def differences(expected: Streams, found: Streams) -> list[str]:
             missing = len(set(ours) - set(theirs))
             foreign = [value for value in theirs if value not in set(ours)]
             words = f"{place}: {missing} of {len(ours)} missing, {len(foreign)} foreign"
-            problems.append(f"{words} {foreign[:1]!r:.400}")
+            problems.append(f"{words} {first_fields(ours, theirs)}")
     return problems
+
+
+def first_fields(ours, theirs):
+    """The fields in which the first records that differ do."""
+    for mine, other in zip(ours, theirs, strict=False):
+        if mine != other:
+            try:
+                left, right = json.loads(mine), json.loads(other)
+            except ValueError:
+                return f"{other!r:.300}"
+            fields = sorted(name for name in {*left, *right} if left.get(name) != right.get(name))
+            told = [
+                f"{name} {left.get(name)!r:.100}, found {right.get(name)!r:.100}" for name in fields
+            ]
+            return "; ".join(told[:4]) or "the order of fields"
+    return "one is the beginning of the other"
 
 
 @dataclass
@@ -151,6 +176,8 @@ class Outcome:
     distinct: int = 0
     decisions: int = 0
     commands: int = 0
+    reports: int = 0
+    drain_s: float = 0.0
     seconds: float = 0.0
 
     def line(self) -> str:
@@ -189,10 +216,10 @@ class Run:
         self.others.append(Supervisor(commands, self.environment, logs=logs))
         return self.others[-1]
 
-    def register(self, *policies) -> None:
+    def register(self, *policies, shards=(SHARD, SHARD)) -> None:
         with Sender(self.kafka) as sender:
-            for policy in policies:
-                sender.portfolio(policy, shard=SHARD)
+            for policy, shard in zip(policies, shards, strict=False):
+                sender.portfolio(policy, shard=shard)
 
     def publish(self, messages: list[StrategyReturn]) -> None:
         with Sender(self.kafka) as sender:

@@ -10,9 +10,9 @@ from schemas.optimize import OptimizeRequest
 from schemas.topics import REGISTRY
 from streams.agents.checkpoint import Gatherer, plan
 from streams.agents.owned import Owned, restored
+from streams.core.deciding import NUDGES_MAX
 from streams.core.fold import Shard
 from streams.core.image import encode_image
-from streams.core.walk import NUDGES_MAX
 from tests.core.worlds import World, canonical, in_time_order, policy_for, ragged
 
 NAMES = ("a", "b", "c", "d")

@@ -1,4 +1,4 @@
-"""A solve that hangs, dies or cannot be done costs one failed reply, and the next one is solved."""
+"""A solve that hangs or cannot be done costs one failed reply; a process that is ended, none."""
 
 import asyncio
 import os
@@ -14,6 +14,7 @@ import pytest
 
 from schemas.codec import decode_record, encode_record
 from schemas.optimize import OptimizeRequest
+from streams.agents.crash import CRASH_VARIABLE
 from streams.agents.pool import Pool, solve_bytes
 
 ROOT = Path(__file__).parents[2]
@@ -71,28 +72,51 @@ def test_an_answer_is_inverse_to_the_variances(pool):
     assert reply.diagnostics.worker == f"pid-{pids(pool)[0]}"
 
 
-def test_a_process_that_is_killed_costs_one_failed_reply(pool):
+def test_a_process_that_is_killed_costs_nothing(pool):
     async def scene():
         first = await pool.solve(request(1))
         os.kill(pids(pool)[0], signal.SIGKILL)
         return first, await pool.solve(request(2)), await pool.solve(request(3))
 
     first, second, third = (reply_of(record) for record in asyncio.run(scene()))
-    assert (first.status, second.status, third.status) == ("solved", "failed", "solved")
-    assert (second.request_id, second.reason) == ("r2", "the solving process died")
-    assert third.weights == first.weights
+    assert [reply.status for reply in (first, second, third)] == ["solved"] * 3
+    assert [reply.request_id for reply in (first, second, third)] == ["r1", "r2", "r3"]
+    assert second.weights == third.weights == first.weights
 
 
-def test_a_process_killed_while_it_solves_costs_one_failed_reply(pool):
+def test_a_process_killed_while_it_solves_costs_nothing(pool):
     async def scene():
         await pool.solve(request(1))
         pid = pids(pool)[0]
         os.kill(pid, signal.SIGSTOP)  # in the middle of a solve, as far as anybody can tell
         asyncio.get_running_loop().call_later(0.3, os.kill, pid, signal.SIGKILL)
-        return await pool.solve(request(2)), await pool.solve(request(3))
+        return pid, await pool.solve(request(2)), await pool.solve(request(3))
 
-    second, third = (reply_of(record) for record in asyncio.run(scene()))
-    assert (second.status, third.status) == ("failed", "solved")
+    killed, second, third = asyncio.run(scene())
+    second, third = reply_of(second), reply_of(third)
+    assert (second.status, third.status) == ("solved", "solved")
+    assert f"pid-{killed}" != second.diagnostics.worker == third.diagnostics.worker
+
+
+def test_a_request_that_ends_every_process_is_a_failed_reply(monkeypatch):
+    monkeypatch.setenv(CRASH_VARIABLE, "mid_solve:2")  # in each process of the pool, the second
+    deadly = Pool(1, deadline_ms=20_000)
+
+    async def scene():
+        replies = [await deadly.solve(request(number)) for number in (1, 2)]
+        monkeypatch.setenv(CRASH_VARIABLE, "mid_solve")
+        replies.append(await deadly.solve(request(3)))  # its first try ends as planned before
+        monkeypatch.delenv(CRASH_VARIABLE)
+        await deadly.solve(request(4))  # ends the last process that was started with a plan
+        return [reply_of(record) for record in [*replies, await deadly.solve(request(5))]]
+
+    try:
+        found = asyncio.run(scene())
+    finally:
+        deadly.close()
+    assert [reply.status for reply in found] == ["solved", "solved", "failed", "solved"]
+    assert found[2].reason == "the solving process died twice over it"
+    assert found[2].request_id == "r3"
 
 
 def test_a_solve_past_its_deadline_is_a_failed_reply_and_the_pool_works_again(pool):

@@ -47,7 +47,7 @@ def test_minimum_variance_is_scipys_and_verified(apse, whole_file, policy_file):
     np.testing.assert_allclose(weights, found.x, atol=1e-5)
     assert told["objective_value"] == pytest.approx(found.fun / 1e3, rel=1e-8)
     assert weights.sum() + told["cash"] == pytest.approx(1.0, abs=1e-12)
-    assert set(told["ex_ante"]) == {"return_annual", "volatility_annual", "sharpe"}
+    assert set(told["ex_ante"]) == {"return_annual", "volatility_annual", "sharpe", "cvar_95"}
     assert told["ex_ante"]["volatility_annual"] == pytest.approx(
         np.sqrt(weights @ sigma @ weights), rel=1e-9
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
+from confluent_kafka import KafkaException
 
 from schemas.codec import decode_registration, decode_return
 from schemas.events import StrategyRegistration
@@ -202,3 +203,8 @@ def test_executor_example_answers_and_stops_when_asked(place):
         example.wait()
     assert example.returncode == 0, said
     assert [report.status for report in reports] == ["filled", "filled"]
+
+
+def test_the_login_reaches_the_client():
+    with pytest.raises(KafkaException, match=r"security\.protocol"):
+        ReturnPublisher("127.0.0.1:9", security={"security.protocol": "no such thing"})

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from schemas.journal import ROW_INACTIVE, ROW_PROGRESS
 from streams.core.bars import ALWAYS_NS, BarBuilder, Correction
-from streams.core.calendar import DAY_NS
+from streams.core.calendar import DAY_NS, bar_ends
 from streams.core.image import encode_image
 from tests.core.worlds import Row, frame
 
@@ -207,8 +207,9 @@ ORDERED = st.lists(st.integers(0, 2**6 - 1), min_size=1, max_size=6).map(
 
 def one_by_one(builder, table, columns):
     found = []
-    for row in range(len(table)):
-        correction = builder._absorb_row(table, row, int(columns[row]))
+    ends_ns = bar_ends(table.period_end_ns, builder.bar)
+    for number, row in enumerate(builder._each(table, columns, ends_ns)):
+        correction = builder._absorb_row(number, row, table.reported.get(number))
         found += [] if correction is None else [correction]
         builder._ready += builder._settle()
     return found
@@ -251,3 +252,58 @@ def test_the_laws_meet_the_fast_road(monkeypatch):
     )
     put(built(NAMES), *[value(name, day, 0.1) for day in (1, 2) for name in NAMES])
     assert taken
+
+
+# ----------------------------------------------------------------------- many rows a bar
+
+
+def seconds(name, day, count, value=1e-5):
+    """Rows of the last seconds of a day; the last one ends it."""
+    end_ns = day * DAY_NS
+    return [Row(name, end_ns - s * 10**9, value) for s in range(count - 1, -1, -1)]
+
+
+@given(st.integers(1, 400), st.randoms(use_true_random=False))
+def test_rows_inside_a_bar_give_the_same_bits_in_any_frames(count, random):
+    rows = [*seconds("a", 1, count), *seconds("b", 1, count), mark("c", 1)]
+    whole, split = built(NAMES), built(NAMES)
+    closed, _ = put(whole, *rows)
+    found, start = [], 0
+    while start < len(rows):
+        size = random.randint(1, 60)
+        found += put(split, *rows[start : start + size])[0]
+        start += size
+    assert str(found) == str(closed)
+    assert encode_image(whole.to_state()) == encode_image(split.to_state())
+
+
+def test_a_day_of_seconds_takes_bounded_state_and_its_recent_rows_can_be_revised():
+    builder = built(["a"], horizon=500)
+    for day in range(1, 4):
+        closed, _ = put(builder, *seconds("a", day, 20_000))
+        assert closed == [(float(day), [pytest.approx(1.00001**20_000 - 1, rel=1e-11)])]
+    # 28 bytes a row: those of one bar, and as many of the bars before
+    assert len(encode_image(builder.to_state())) < 28 * 3 * 4_096
+    day_ns = 3 * DAY_NS
+    revised = Row("a", day_ns - 100 * 10**9, 0.5, revision=1)
+    _, (correction,) = put(builder, revised)
+    growth = (1 + correction.new) / (1 + correction.old)
+    assert growth == pytest.approx(1.5 / 1.00001, rel=1e-12)
+
+
+def test_a_row_that_can_no_longer_be_told_from_a_duplicate_is_refused():
+    builder = built(["a"])
+    put(builder, *seconds("a", 1, 20_000))
+    table = frame([Row("a", DAY_NS - 19_000 * 10**9, 0.5, revision=1)], 0)
+    assert builder.absorb(table, np.array([0])) == []
+    assert [(refusal.row, refusal.reason) for refusal in builder.refusals()] == [(0, "too_late")]
+
+
+def test_late_and_revised_rows_are_counted_with_the_next_bar():
+    builder = built(["a"], horizon=2)
+    for day in range(1, 5):
+        put(builder, value("a", day, 0.1))
+    rows = [value("a", 1, 0.5), value("a", 4, 0.5, revision=1), value("a", 4, 0.1), mark("a", 1)]
+    table = frame([*rows, value("a", 5, 0.1), value("a", 6, 0.1)], 0)
+    builder.absorb(table, np.zeros(6, dtype=np.int64))
+    assert [(bar.late, bar.revised) for bar in builder.close()] == [({0: 1}, {0: 1}), ({}, {})]

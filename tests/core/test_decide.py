@@ -7,14 +7,8 @@ import pytest
 
 from schemas.decisions import Trigger
 from schemas.optimize import OptimizeReply, SolveDiagnostics
-from streams.core.decide import (
-    Pending,
-    build_request,
-    decide,
-    declined,
-    given_up,
-    reduce_by_overlay,
-)
+from streams.core.conclusions import declined, given_up
+from streams.core.decide import build_request, decide, pending_of, reduce_by_overlay
 from streams.core.eligibility import Book, select
 from streams.core.identity import Context
 from streams.core.requests import problem_of, reply_to, solve_request
@@ -58,16 +52,7 @@ def book(policy, **changes):
 
 def asked(policy, found, at):
     selection = select(found, policy)
-    request, estimates = build_request(found, selection, policy, at)
-    return Pending(
-        context=at,
-        request=request,
-        estimates=estimates,
-        excluded=selection.excluded,
-        names=found.names,
-        held=tuple(found.held.tolist()),
-        held_cash=found.held_cash,
-    )
+    return pending_of(found, selection, policy, at)
 
 
 def answer(pending, **changes):
@@ -140,7 +125,7 @@ def test_an_accepted_decision_explains_itself():
     policy = policy_for(NAMES)
     found = book(policy, ended=np.array([0, 0, 0, 1], dtype=bool))
     pending = asked(policy, found, context())
-    decision = decide(pending, answer(pending), policy)
+    decision = decide(pending, answer(pending), policy, found.returns)
     weights = np.array(decision.stages.rounded)
     assert (decision.outcome, decision.reason, decision.fallback) == ("accepted", "", "none")
     assert decision.excluded == {"d": "ended"}
@@ -161,7 +146,7 @@ def test_an_accepted_decision_explains_itself():
 def test_an_overlay_scales_the_solved_weights_and_moves_the_rest_to_cash():
     policy = policy_for(NAMES)
     plain, reduced = (asked(policy, book(policy), context(multiplier=m)) for m in (1.0, 0.4))
-    whole, part = (decide(p, answer(p), policy) for p in (plain, reduced))
+    whole, part = (decide(p, answer(p), policy, book(policy).returns) for p in (plain, reduced))
     assert np.array(part.stages.rounded) == pytest.approx(
         0.4 * np.array(whole.stages.rounded), abs=ROUNDED
     )
@@ -184,7 +169,7 @@ def test_an_answer_that_breaks_a_limit_is_declined_whoever_gave_it(weights, cash
     policy = policy_for(NAMES)
     pending = asked(policy, book(policy), context())
     reply = answer(pending, weights=np.array(weights).tobytes(), cash=cash)
-    decision = decide(pending, reply, policy)
+    decision = decide(pending, reply, policy, book(policy).returns)
     assert (decision.outcome, decision.stages, decision.fallback) == ("declined", None, "hold")
     assert decision.reason.startswith("verification_failed: ")
     assert words.replace("cash_max", "cash") in decision.reason
@@ -205,7 +190,7 @@ def test_no_solution_is_declined_with_what_is_known(status, reason):
         reason=words,
         diagnostics=NOBODY,
     )
-    decision = decide(pending, reply, policy)
+    decision = decide(pending, reply, policy, book(policy).returns)
     assert (decision.outcome, decision.reason) == ("declined", reason)
     assert decision.violated == ("weight_max",)
     assert decision.estimates == pending.estimates
@@ -238,8 +223,9 @@ def test_who_answered_and_how_fast_changes_no_decision():
     policy = policy_for(NAMES)
     pending = asked(policy, book(policy), context())
     slow = SolveDiagnostics(solve_seconds=9.0, worker="far", iterations=7)
-    assert decide(pending, answer(pending), policy) == decide(
-        pending, answer(pending, diagnostics=slow), policy
+    returns = book(policy).returns
+    assert decide(pending, answer(pending), policy, returns) == decide(
+        pending, answer(pending, diagnostics=slow), policy, returns
     )
 
 

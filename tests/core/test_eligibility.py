@@ -11,6 +11,7 @@ from streams.core.eligibility import (
     problem_limits,
     select,
     too_few_eligible,
+    waived_minima,
 )
 from tests.core.worlds import policy_for
 
@@ -113,3 +114,32 @@ def test_a_budget_that_nobody_could_fill_is_left_to_the_optimizer_to_name():
     policy = policy_for(NAMES, constraints={"weight_max": 0.2})
     found = book(policy)
     assert not too_few_eligible(found, select(found, policy), policy)
+
+
+def test_a_family_of_which_nobody_takes_part_has_its_minimum_waived_and_said():
+    families = {"trend": {"min": 0.1}, "arbitrage": {"min": 0.2}, "mean_reversion": {"max": 0.5}}
+    policy = policy_for(NAMES, constraints={"families": families})  # a trend, b arbitrage
+    for n_obs, expected in (
+        ((9, 9, 9), ()),
+        ((9, 4, 4), ("families.arbitrage.min",)),
+        ((4, 4, 9), ("families.arbitrage.min", "families.trend.min")),
+    ):
+        found = book(policy, n_obs=n_obs)
+        assert waived_minima(found, select(found, policy), policy) == expected
+
+
+def test_who_has_ended_raises_nobody_s_minimum_of_observations():
+    estimation = {"window_bars": 60, "windows": [4]}
+    policy = policy_for([f"s{i}" for i in range(40)], estimation=estimation)
+    gone = np.arange(40) >= 25
+    found = Book(
+        names=tuple(f"s{i}" for i in range(40)),
+        entries=policy.strategies,
+        returns=np.zeros((60, 40)),
+        n_obs=np.full(40, 27),
+        age_bars=np.zeros(40, dtype=int),
+        ended=gone,
+        held=np.zeros(40),
+        held_cash=1.0,
+    )
+    assert len(select(found, policy).columns) == 25  # 25 + 2 are enough; 40 + 2 would not be

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.core.costs import CostModel, linear_costs
 from streams.core.image import decode_image, encode_image
-from streams.core.ledger import Ledger, trade_cost, turnover
+from streams.core.ledger import Ledger, Order, turnover
 
 NAN = float("nan")
 ROUNDING = 1e-12  # a hundred operations on numbers near 1, each rounded by 1e-16
@@ -102,7 +103,7 @@ def test_an_adjustment_moves_the_nav_and_no_return():
 def test_turnover_and_cost_count_cash_once_and_never():
     before, after = np.array([0.5, 0.5]), np.array([0.2, 0.6])
     assert turnover(before, 0.0, after, 0.2) == pytest.approx(0.3, abs=ROUNDING)
-    assert trade_cost(before, after, 10.0) == pytest.approx(0.4e-3, abs=ROUNDING)
+    assert linear_costs(10.0).of(before, after).total == pytest.approx(0.4e-3, abs=ROUNDING)
 
 
 def test_columns_move_with_their_weights():
@@ -153,5 +154,66 @@ def test_a_ledger_put_back_is_the_same():
     bar(ledger, 1, [0.1, NAN])
     ledger.aim(np.array([0.5, 0.5]), 0.0)
     ledger.fill_later(3, np.array([0.5, 0.5]), 0.0)
+    state = encode_image(ledger.to_state())
+    assert encode_image(Ledger.from_state(decode_image(state)).to_state()) == state
+
+
+# --------------------------------------------------------------------------- reported fills
+
+
+def order(version, weight, multiplier=1.0, expires_ns=100):
+    return Order(version, multiplier, expires_ns, np.array([weight]), 1.0 - weight)
+
+
+def test_what_was_ordered_is_coming_until_it_is_filled_or_never_will_be():
+    ledger = Ledger(1)
+    ledger.order(order(1, 0.8))
+    ledger.order(order(2, 0.4, multiplier=0.5))
+    assert (ledger.coming()[0].tolist(), ledger.coming_multiplier) == ([0.4], 0.5)
+    ledger.conclude(1, filled=True)
+    assert (ledger.coming()[0].tolist(), ledger.moving) == ([0.4], True)
+    ledger.conclude(2, filled=False)
+    assert (ledger.coming()[0].tolist(), ledger.coming_multiplier, ledger.moving) == (
+        [0.0],
+        1.0,
+        False,
+    )
+
+
+def test_a_filled_order_takes_along_those_it_superseded_and_leaves_its_multiplier():
+    ledger = Ledger(1)
+    ledger.order(order(1, 0.8))
+    ledger.order(order(2, 0.4, multiplier=0.5))
+    ledger.conclude(2, filled=True)
+    assert (ledger.orders, ledger.coming_multiplier) == ([], 0.5)
+
+
+def test_an_order_is_forgotten_when_nobody_may_carry_it_out_any_more():
+    ledger = Ledger(1)
+    ledger.order(order(1, 0.8, expires_ns=100))
+    ledger.forget_expired(99)
+    assert ledger.ordered(1) is not None
+    ledger.forget_expired(100)
+    assert not ledger.moving
+
+
+def test_a_fill_may_bring_its_own_costs():
+    ledger = Ledger(2)
+    costs = CostModel(linear=1e-3, impact=np.array([0.02, 0.0]), ticket=1e-4)
+    ledger.fill_later(1, np.array([0.25, 0.5]), 0.25, costs)
+    # 0.75 at 10 bp, impact 0.02 of a quarter to the power 1.5, two tickets
+    assert bar(ledger, 1, [0.0, 0.0], bps=7).cost == pytest.approx(
+        7.5e-4 + 0.02 * 0.125 + 2e-4, abs=ROUNDING
+    )
+
+
+def test_orders_and_the_costs_of_fills_are_put_back_too():
+    ledger = Ledger(2)
+    costs = CostModel(linear=1e-3, impact=np.array([0.02, 0.0]), ticket=1e-4)
+    ledger.fill_later(3, np.array([0.25, 0.5]), 0.25, costs)
+    ledger.order(Order(4, 0.5, 77, np.array([0.1, 0.2]), 0.7))
+    ledger.select(np.array([1, -1, 0]))
+    assert ledger.orders[0].weights.tolist() == [0.2, 0.0, 0.1]
+    assert ledger.fills[0].costs.impact.tolist() == [0.0, 0.0, 0.02]
     state = encode_image(ledger.to_state())
     assert encode_image(Ledger.from_state(decode_image(state)).to_state()) == state

@@ -13,6 +13,7 @@ from schemas.views import MetricsRecord
 from streams.core.metrics import EWMA_METRICS
 from streams.core.metrics import METRICS as NAMES_OF_METRICS
 from streams.core.outputs import EWMA_LABEL, Output, encode_output
+from streams.core.performance import CONVENTIONS, SHAPE_FIGURES, WINDOW_FIGURES
 from tests.core.worlds import Row, World, in_time_order, is_metrics, policy_for, ragged
 
 NAMES = ("a", "b", "c")
@@ -67,8 +68,12 @@ def test_the_metrics_read_back_as_their_record():
     output = [output for output in world.outputs if is_metrics(output)][-1]
     record = msgspec.json.decode(encode_output(output), type=MetricsRecord)
     assert [window.window for window in record.windows] == ["4", "9", EWMA_LABEL]
-    assert tuple(record.windows[0].metrics) == NAMES_OF_METRICS
+    assert tuple(record.windows[0].metrics) == (*NAMES_OF_METRICS, *SHAPE_FIGURES)
+    assert tuple(record.windows[1].metrics) == (*NAMES_OF_METRICS, *WINDOW_FIGURES)
+    assert record.conventions == CONVENTIONS
     assert tuple(record.windows[-1].metrics) == EWMA_METRICS
+    assert record.windows[1].coverage == [n / 9 for n in record.windows[1].n_obs]
+    assert set(record.windows[1].dates) == {"max_drawdown_start", "max_drawdown_trough"}
     column = output.message.block.values[:, 1, 2]
     found = [record.windows[1].metrics[name][2] for name in NAMES_OF_METRICS]
     assert [np.nan if v is None else v for v in found] == pytest.approx(column, nan_ok=True, abs=0)

@@ -407,7 +407,7 @@ def test_bars_are_remembered_as_long_as_the_windows_of_the_newest_policy():
     book = built()
     estimation = {"window_bars": 90, "min_bars": 5, "stale_bars": 3, "windows": [4]}
     book.policy(quiet(estimation=estimation), 2)
-    assert book.portfolio.builder.horizon_bars == book.portfolio.walk.windows.capacity > 90
+    assert book.portfolio.builder.horizon_bars == book.portfolio.walk.study.windows.capacity > 90
 
 
 def test_a_policy_cannot_change_the_bar():
@@ -635,7 +635,8 @@ def test_what_a_strategy_reports_of_itself_stands_beside_ours_at_its_bar_alone()
     assert {state.reported for state in before} == {None}
     (figures,) = last.reported.items()
     assert figures[0] == "a"
-    window = book.portfolio.walk.windows.values(book.portfolio.walk.policy.estimation.window_bars)
+    walk = book.portfolio.walk
+    window = walk.study.windows.values(walk.policy.estimation.window_bars)
     own = window[:, 0]
     assert figures[1].volatility_annual == 0.2
     # another order of summation than the rolling windows'

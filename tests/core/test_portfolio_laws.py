@@ -54,6 +54,11 @@ def play(rows, sizes, lag):
     return world
 
 
+def by_topic(world):
+    """Outputs in the order of each topic: a late row is answered before what its frame closes."""
+    return sorted(canonical(world.outputs), key=lambda output: output[0])
+
+
 @settings(max_examples=40)
 @given(
     ROWS,
@@ -64,7 +69,7 @@ def play(rows, sizes, lag):
 def test_neither_frames_nor_a_slow_optimizer_matter_to_unruly_rows(extra, places, sizes, lag):
     rows = unruly(extra, places)
     plain, other = play(rows, (1,), 0), play(rows, tuple(sizes), lag)
-    assert canonical(plain.outputs) == canonical(other.outputs)
+    assert by_topic(plain) == by_topic(other)
     ours, theirs = plain.portfolio.walk.to_state(), other.portfolio.walk.to_state()
     # corrections of bars that are gone may still lie there unread
     ours.pop("corrections"), theirs.pop("corrections")

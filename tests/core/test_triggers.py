@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
-from schemas.policy import Drift, Rebalance
+from schemas.policy import Drift, Rebalance, SignalLimit, Signals
 from streams.core.calendar import DAY_NS
-from streams.core.ledger import Ledger
-from streams.core.triggers import Moment, drift, due_trigger
+from streams.core.ledger import Ledger, Order
+from streams.core.triggers import (
+    Moment,
+    drift,
+    drift_risk,
+    due_trigger,
+    still_fired,
+)
 
 SATURDAY_NS = 2 * DAY_NS  # 1970-01-03
 
@@ -75,3 +81,66 @@ def test_the_initial_build_knows_no_cooldown():
 
 def test_without_drift_in_the_policy_nothing_drifts():
     assert due_trigger(Rebalance(), moment(), ledger(target=(0.1, 0.9))) is None
+
+
+def test_an_order_whose_fill_was_not_reported_is_no_drift():
+    far = ledger(target=(0.1, 0.9))
+    far.order(Order(3, 1.0, 10**18, np.array([0.1, 0.9]), 0.0))
+    assert due_trigger(rebalance(), moment(), far) is None
+    far.conclude(3, filled=False)
+    assert due_trigger(rebalance(), moment(), far).kind == "drift"
+
+
+def test_drift_in_risk_is_the_volatility_of_the_distance():
+    far = ledger((0.5, 0.5), (0.3, 0.7))
+    cov = np.array([[0.04, 0.01], [0.01, 0.09]])
+    apart = np.array([0.2, -0.2])
+    assert drift_risk(far, np.array([0, 1]), cov) == pytest.approx(
+        np.sqrt(apart @ cov @ apart), abs=1e-15
+    )
+    assert drift_risk(far, np.array([1]), cov[1:, 1:]) == pytest.approx(0.06, abs=1e-15)
+    assert np.isnan(drift_risk(far, np.array([0, 1]), cov * np.nan))
+
+
+def test_drift_in_risk_fires_above_its_limit_and_only_where_it_is_known():
+    policy = Rebalance(drift=Drift(max_risk=0.02))
+    assert due_trigger(policy, moment(drift_risk=0.02), ledger()) is None
+    assert due_trigger(policy, moment(), ledger()) is None
+    trigger = due_trigger(policy, moment(drift_risk=0.021), ledger())
+    assert (trigger.kind, trigger.value, trigger.threshold) == ("drift_risk", 0.021, 0.02)
+
+
+SIGNALS = Signals(
+    turbulence=SignalLimit(above=3.0, rearm=2.0), volatility_regime=SignalLimit(above=1.5)
+)
+
+
+def prompted(values):
+    """The kinds that fire bar after bar, hysteresis carried along."""
+    policy, fired, kinds = Rebalance(signals=SIGNALS), [], []
+    for value in values:
+        signals = {"turbulence": value}
+        found = due_trigger(policy, moment(signals=signals, fired=tuple(fired)), ledger())
+        kinds.append(found.kind if found else "")
+        fired = still_fired(SIGNALS, fired, signals, kinds[-1])
+    return kinds
+
+
+def test_a_signal_prompts_once_and_again_only_after_it_came_down_far_enough():
+    assert prompted([1.0, 3.0, 3.1, 5.0, 2.5, 3.5, 2.0, 3.5]) == [
+        *("", "", "turbulence", "", "", ""),
+        *("", "turbulence"),
+    ]
+
+
+def test_a_signal_that_is_not_known_neither_prompts_nor_arms_again():
+    assert still_fired(SIGNALS, ["turbulence"], {}, "") == ["turbulence"]
+    assert due_trigger(Rebalance(signals=SIGNALS), moment(), ledger()) is None
+
+
+def test_a_signal_that_rises_in_a_cooldown_prompts_after_it():
+    policy = Rebalance(signals=SIGNALS, cooldown_bars=6)
+    high = {"volatility_regime": 2.0}
+    assert due_trigger(policy, moment(signals=high), ledger()) is None
+    after = due_trigger(policy, moment(signals=high, bar_number=11), ledger())
+    assert (after.kind, after.value, after.threshold) == ("volatility_regime", 2.0, 1.5)

@@ -28,7 +28,7 @@ def new_walk(policy):
 def advance(walk, first, last, returns=RETURNS):
     outputs = []
     for day in range(first, last + 1):
-        outputs = walk.advance(ClosedBar(day * DAY_NS, returns[day - 1], NOBODY_ENDED))
+        _, outputs = walk.advance([ClosedBar(day * DAY_NS, returns[day - 1], NOBODY_ENDED)])
     return outputs
 
 
@@ -58,7 +58,7 @@ def test_a_correction_that_is_due_does_not_take_a_later_one_along():
     walk.corrections.append(later)
     advance(walk, 7, 7)
     assert walk.corrections == [later]
-    assert walk.windows.values(15)[4].tolist() == [0.3, RETURNS[4, 1]]
+    assert walk.study.windows.values(15)[4].tolist() == [0.3, RETURNS[4, 1]]
 
 
 @pytest.mark.parametrize("old", [True, False])
@@ -103,9 +103,9 @@ def test_a_smaller_window_forgets_what_it_cannot_correct():
 def test_another_policy_with_the_same_estimates_keeps_the_tables():
     walk = new_walk(quiet())
     advance(walk, 1, 9)
-    windows, own = walk.windows, walk.own
+    windows, own = walk.study.windows, walk.own
     walk.set_policy(quiet(costs={"linear_bps": 1}), 2)
-    assert walk.windows is windows
+    assert walk.study.windows is windows
     assert walk.own is own
     assert walk.policy_version == 2
 
@@ -128,5 +128,5 @@ def test_the_first_bar_reaches_back_over_its_nominal_length():
     friday = 15 * DAY_NS  # 1970-01-16T00:00Z, the end of Thursday
     for end_ns, fires in ((friday, False), (friday + DAY_NS, True)):
         walk = new_walk(policy_for(NAMES, rebalance={"schedule": "weekly"}))
-        outputs = walk.advance(ClosedBar(end_ns, RETURNS[0], NOBODY_ENDED))
+        _, outputs = walk.advance([ClosedBar(end_ns, RETURNS[0], NOBODY_ENDED)])
         assert bool(of_topic(outputs, DECISIONS.name)) is fires

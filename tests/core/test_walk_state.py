@@ -21,7 +21,7 @@ def walked(bars=12):
     rng = np.random.default_rng(3)
     for day in range(1, bars + 1):
         if walk.pending is None:
-            walk.advance(ClosedBar(day * DAY_NS, rng.normal(0, 0.01, 2), NOBODY_ENDED))
+            walk.advance([ClosedBar(day * DAY_NS, rng.normal(0, 0.01, 2), NOBODY_ENDED)])
     return walk
 
 
@@ -38,7 +38,7 @@ def test_a_walk_that_waits_for_an_answer_comes_back_bit_for_bit():
     ours, theirs = walk.void("no_answer"), back.void("no_answer")
     assert [encode_output(o) for o in ours] == [encode_output(o) for o in theirs]
     bar = ClosedBar(99 * DAY_NS, np.array([0.01, -0.02]), NOBODY_ENDED)
-    ours, theirs = walk.advance(bar), back.advance(bar)
+    (_, ours), (_, theirs) = walk.advance([bar]), back.advance([bar])
     assert [encode_output(o) for o in ours] == [encode_output(o) for o in theirs]
     assert image(back) == image(walk)
 

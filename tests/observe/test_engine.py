@@ -1,6 +1,5 @@
 """The running processes show what the topics say: the shells feed every metric of the list."""
 
-import socket
 import urllib.request
 
 import numpy as np
@@ -17,30 +16,13 @@ from streams.settings import KafkaSettings
 from tests.core.worlds import START_NS, policy_for
 from tests.observe.exposition import parse
 from tests.operate.engine import Outsider, wait_until
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.kafka
 
 NAMES = ("a", "b", "c")
 DAYS = 40
 PROCESSES = ("ingest", "worker", "optimizer", "executor")  # in the order of their ports
-
-
-def are_free(ports):
-    probes = [socket.socket() for _ in ports]
-    try:
-        for port, probe in zip(ports, probes, strict=True):
-            probe.bind(("127.0.0.1", port))
-    except OSError:
-        return False
-    finally:
-        for probe in probes:
-            probe.close()
-    return True
-
-
-def free_ports(count):
-    """The first of some ports in a row that nobody has now."""
-    return next(n for n in range(21_000, 30_000, 50) if are_free(range(n, n + count)))
 
 
 def scrape(first_port, process):

@@ -44,6 +44,7 @@ UNITLESS = {  # plain counts of things, and a ratio whose name is its own
     "apse_strategies_behind",
     "apse_hidden_portfolios",
     "apse_recovering_shards",
+    "apse_returns_held",
     "apse_process_open_fds",
     "apse_process_max_fds",
 }

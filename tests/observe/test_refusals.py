@@ -3,7 +3,8 @@
 import ast
 
 from schemas import codec
-from streams.ingest import arrivals
+from streams.core import bars
+from streams.ingest import arrivals, future
 from streams.observe.metrics import OTHER, REFUSALS
 from tests.tidy.repository import ROOT
 
@@ -17,6 +18,9 @@ CONSTANTS = {
     arrivals.BAD_KEY,
     arrivals.BAD_STAMP,
     arrivals.EMPTY,
+    future.FAR_FUTURE,
+    bars.TOO_LATE,
+    bars.ENDED,
 }
 
 

@@ -1,14 +1,25 @@
 """A worker's gauges are those of the newest state, and its counters those of its outputs."""
 
 import msgspec
+import numpy as np
 import pytest
 from prometheus_client import generate_latest
 
-from schemas.topics import DECISIONS, REBALANCE, STATE
+from schemas.events import StrategyReturn
+from schemas.topics import DEAD_LETTERS, DECISIONS, REBALANCE, STATE
+from schemas.views import BarData
 from streams.core.image import decode_image, encode_image
+from streams.core.outputs import Output
 from streams.core.portfolio import Portfolio
 from streams.observe import worker
-from streams.observe.metrics import DECLINE_REASONS, OTHER, TRIGGERS, registry_for
+from streams.observe.metrics import (
+    DECLINE_REASONS,
+    LATE_ROWS,
+    OTHER,
+    SHARE_STATES,
+    TRIGGERS,
+    registry_for,
+)
 from streams.observe.worker import ShardFacts, WorkerMetrics, look_at, restored_state
 from tests.core.worlds import World, in_time_order, of_topic, policy_for, ragged
 from tests.observe.exposition import parse
@@ -150,3 +161,40 @@ def test_the_number_of_series_is_bounded_and_what_is_left_out_is_counted(world, 
     assert sum(key[0] == "apse_portfolio_nav_ratio" for key in found) == 4
     assert sum(key[0] == "apse_strategy_held_weight_ratio" for key in found) == 2 * len(NAMES)
     assert found["apse_hidden_portfolios",] == 4  # two without weights, two left out
+
+
+def test_shares_and_late_rows_are_counted_once_a_bar(world):
+    def counts():
+        found = shown(WorkerMetrics(list))
+        states = [found["apse_bar_shares_total", state] for state in SHARE_STATES]
+        return [*states, *(found["apse_late_rows_total", outcome] for outcome in LATE_ROWS)]
+
+    metrics = WorkerMetrics(list)
+    before = counts()
+    metrics.observe(world.outputs)
+    metrics.observe(world.outputs)  # told again, as after a pause or a restart
+    states = {state.bar_number: state for state in of_topic(world.outputs, STATE.name)}.values()
+    data = [state.data or BarData() for state in states]
+    wanted = {
+        "flat": sum(len(one.flat) for one in data),
+        "missing": sum(len(one.missing) for one in data),
+        "inactive": sum(len(one.inactive) for one in data),
+        "quarantined": 0,
+    }
+    wanted["value"] = len(NAMES) * len(data) - sum(wanted.values())
+    assert wanted["missing"] > 0
+    told = dict(zip(SHARE_STATES, np.subtract(counts(), before).tolist(), strict=False))
+    assert told == wanted
+
+
+def test_a_letter_of_the_fold_is_counted_by_its_reason():
+    letter = Output(
+        DEAD_LETTERS,
+        "a",
+        StrategyReturn(strategy_id="a", period_end="2024-05-31T20:00:00Z", value=0.1),
+        headers=(("apse_error_code", "too_late"),),
+    )
+    assert look_at([letter]).letters == ["too_late"]
+    before = shown(WorkerMetrics(list))["apse_dlq_records_total", "too_late"]
+    WorkerMetrics(list).observe([letter])
+    assert shown(WorkerMetrics(list))["apse_dlq_records_total", "too_late"] == before + 1

@@ -42,6 +42,23 @@ def encoded(file_name, message):
     return write(message)
 
 
+def is_same_encoding(file_name, now, frozen):
+    """Bytes for JSON; for MessagePack the maps in their order.
+
+    The head of a map takes one byte or three by how many fields its type has, left out or not: a
+    new field with a default changes the head, and nothing that a reader sees.
+    """
+    if file_name.endswith(".json"):
+        return now == frozen
+    return ordered(msgspec.msgpack.decode(now)) == ordered(msgspec.msgpack.decode(frozen))
+
+
+def ordered(value):
+    if isinstance(value, dict):
+        return [(key, ordered(item)) for key, item in value.items()]
+    return [ordered(item) for item in value] if isinstance(value, list) else value
+
+
 def problems(folder):
     """What is wrong with a folder of golden encodings, a line each."""
     found = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -55,7 +72,7 @@ def problems(folder):
             continue
         if message != EXAMPLES[name]:
             lines.append(f"{name}: read as another message")
-        elif encoded(name, message) != found[name]:
+        elif not is_same_encoding(name, encoded(name, message), found[name]):
             lines.append(f"{name}: written otherwise")
     return lines
 

@@ -91,5 +91,10 @@ def bounded(type_, meta):
     if type_ is int:
         return st.integers(-JSON_INT_MAX if low is None else low, high or JSON_INT_MAX)
     return st.floats(
-        low, high, exclude_min=meta.gt is not None, allow_nan=False, allow_infinity=False
+        low,
+        meta.lt if high is None else high,
+        exclude_min=meta.gt is not None,
+        exclude_max=high is None and meta.lt is not None,
+        allow_nan=False,
+        allow_infinity=False,
     )

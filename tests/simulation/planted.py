@@ -53,6 +53,13 @@ class FencelessExecutor(Executor):
     gate_type = Fenceless
 
 
+class DeafExecutor(Executor):
+    """Does not hear that its partition was given to another."""
+
+    def revoke(self):
+        pass
+
+
 class CommitsFirst(Ingest):
     def _plan(self, effects, commit):
         self._todo.extend([commit, *effects])
@@ -63,5 +70,6 @@ BUGS = {
     "position_before_chunks": Cast(worker=PositionFirst),
     "outputs_after_checkpoint": Cast(worker=Hasty),
     "executor_without_fence": Cast(executor=FencelessExecutor),
+    "executor_deaf_to_its_replacement": Cast(executor=DeafExecutor),
     "commit_before_append": Cast(ingest=CommitsFirst),
 }

@@ -112,7 +112,7 @@ def test_a_seed_says_what_the_storm_does():
 
 @pytest.mark.kafka
 @pytest.mark.slow
-@pytest.mark.parametrize("shell", ["faust", "plain"])
+@pytest.mark.parametrize("shell", ["faust", pytest.param("plain", marks=pytest.mark.soak)])
 def test_nothing_is_lost_or_doubled_in_a_short_storm(broker, tmp_path, shell):
     plan = Plan(seed=7, shell=shell, events=2_000, kills=3, kill_every_s=2.5)
     outcome = run_storm(broker.bootstrap, plan, tmp_path)

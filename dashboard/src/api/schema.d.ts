@@ -758,7 +758,9 @@ export interface components {
          *         band was not kept; ``risk_contributions`` are shares of the variance of what is sent;
          *         ``watched`` are pairs over their limit that chance may explain, so that they were not capped.
          *         ``spread`` stands in the order of ``strategies``, 0 for those who took no part; ``relaxed`` says
-         *         what would have to give where no weights meet the limits.
+         *         what would have to give where no weights meet the limits. ``instead`` names the objective that
+         *         was solved in place of the one asked for, and why; ``gap`` is the share of the objective by
+         *         which the optimum may be better than the answer.
          */
         Decision: {
             /** @default  */
@@ -791,8 +793,12 @@ export interface components {
             fallback: "hold" | "hrp" | "inverse_volatility" | "none" | "other_solver";
             /** @default [] */
             fallback_steps: string[];
+            /** @default 0 */
+            gap: number;
             /** @default null */
             gate: components["schemas"]["GateCheck"] | null;
+            /** @default  */
+            instead: string;
             /** @default 1 */
             multiplier: number;
             objective: string;
@@ -874,6 +880,17 @@ export interface components {
             /** @default 63 */
             min_bars: number;
             to: string;
+        };
+        /**
+         * Distance
+         * @description Distance to which weights: those held, or ``objective.reference``.
+         */
+        Distance: {
+            /**
+             * @default held
+             * @enum {unknown}
+             */
+            to: "held" | "reference";
         };
         /**
          * DrawdownOverlay
@@ -1085,6 +1102,19 @@ export interface components {
             version: number;
         };
         /**
+         * Explain
+         * @description What is computed beside each solve for people to read; it takes time.
+         *
+         *         ``prices`` of binding limits are measured by solving twice more each; ``resamples`` solves for
+         *         other returns of the same law give the spread of the weights.
+         */
+        Explain: {
+            /** @default 0 */
+            prices: number;
+            /** @default 0 */
+            resamples: number;
+        };
+        /**
          * FactorLimit
          * @description Bounds of the portfolio's exposure to a factor: weights times ``factors`` of strategies.
          */
@@ -1248,7 +1278,8 @@ export interface components {
          *         target_return; ``budgets`` are the shares of risk of risk_parity, 1 for those not named;
          *         ``alpha`` is the tail of min_cvar and min_cdar; ``reference`` are the weights that tracking
          *         follows, 0 for those not named; ``kappa`` is how many standard errors of the mean
-         *         robust_mean_variance holds against it.
+         *         robust_mean_variance holds against it. ``terms`` make up custom, which ``combine`` says how to
+         *         weigh; ``normalise`` puts the terms of a weighted sum on the scale from best to worst value.
          */
         Objective: {
             /** @default 0.95 */
@@ -1257,8 +1288,15 @@ export interface components {
             budgets: {
                 [key: string]: number;
             };
+            /**
+             * @default weighted_sum
+             * @enum {unknown}
+             */
+            combine: "epsilon_constraint" | "lexicographic" | "weighted_sum";
             /** @default 1 */
             kappa: number;
+            /** @default false */
+            normalise: boolean;
             /** @default {} */
             reference: {
                 [key: string]: number;
@@ -1267,11 +1305,13 @@ export interface components {
             risk_aversion: number;
             /** @default null */
             target: number | null;
+            /** @default [] */
+            terms: components["schemas"]["Term"][];
             /**
              * @default min_variance
              * @enum {unknown}
              */
-            type: "equal" | "hrp" | "inverse_volatility" | "kelly" | "max_diversification" | "max_sharpe" | "mean_variance" | "min_cdar" | "min_cvar" | "min_variance" | "risk_parity" | "robust_mean_variance" | "target_return" | "target_volatility" | "tracking";
+            type: "custom" | "equal" | "hrp" | "inverse_volatility" | "kelly" | "max_diversification" | "max_sharpe" | "mean_variance" | "min_cdar" | "min_cvar" | "min_variance" | "risk_parity" | "robust_mean_variance" | "target_return" | "target_volatility" | "tracking";
         };
         /**
          * ObjectiveTerm
@@ -1399,6 +1439,8 @@ export interface components {
             estimation: components["schemas"]["Estimation"];
             /** @default {} */
             execution: components["schemas"]["Execution"];
+            /** @default {} */
+            explain: components["schemas"]["Explain"];
             /**
              * @default [
              *       "hold"
@@ -1702,6 +1744,16 @@ export interface components {
             window: string;
         };
         /**
+         * Scope
+         * @description Which strategies count.
+         *
+         *         ``all``, ``families.trend``, ``tags.slow``, ``accounts.a`` or ``strategies.momentum-us``.
+         */
+        Scope: {
+            /** @default all */
+            scope: string;
+        };
+        /**
          * ShadowPrice
          * @description What one more percentage point of a limit would do.
          *
@@ -1806,11 +1858,15 @@ export interface components {
          * @description One strategy of the portfolio: family, account, tags, factor betas, bounds of its own.
          *
          *         Of ``dated`` bounds those that hold at the bar's end take the place of the others, the last of
-         *         several.
+         *         several. ``attributes`` are figures that a custom objective may use by name.
          */
         StrategyEntry: {
             /** @default null */
             account: string | null;
+            /** @default {} */
+            attributes: {
+                [key: string]: number;
+            };
             /** @default [] */
             dated: components["schemas"]["DatedBounds"][];
             /** @default {} */
@@ -1869,10 +1925,15 @@ export interface components {
         /**
          * StrategyWindow
          * @description One strategy's figures of one window; ``undefined`` says why a figure is null.
+         *
+         *         ``coverage`` is the share of the window's bars that have a value, ``dates`` tells when the
+         *         deepest drawdown began and was deepest.
          */
         StrategyWindow: {
-            /** @default null */
             coverage: number | null;
+            dates: {
+                [key: string]: string | null;
+            };
             metrics: {
                 [key: string]: number | null;
             };
@@ -1881,6 +1942,49 @@ export interface components {
                 [key: string]: string;
             };
             window: string;
+        };
+        /**
+         * Tail
+         * @description Conditional value at risk beyond ``alpha``, a positive loss per bar.
+         */
+        Tail: {
+            /** @default 0.95 */
+            alpha: number;
+        };
+        /**
+         * Term
+         * @description One term: an expression, and its ``weight`` in what is sought or its ``bound``.
+         *
+         *         ``sense`` is ``minimise`` (default) or ``maximise`` with a weight, ``le`` (default) or ``ge``
+         *         with a bound. ``give_up`` is the share of the way from the term's best value to its worst that
+         *         the other terms may take: in the order of the terms where they are lexicographic, of every term
+         *         but the first where they are ``epsilon_constraint``.
+         */
+        Term: {
+            /** @default null */
+            bound: number | null;
+            /** @default null */
+            cvar: components["schemas"]["Tail"] | null;
+            /** @default 0 */
+            give_up: number;
+            /** @default null */
+            linear: string | null;
+            /** @default null */
+            name: string | null;
+            /** @default null */
+            norm1: components["schemas"]["Distance"] | null;
+            /** @default null */
+            norm2: components["schemas"]["Distance"] | null;
+            /** @default null */
+            python: string | null;
+            /** @default null */
+            sense: ("ge" | "le" | "maximise" | "minimise") | null;
+            /** @default null */
+            sum: components["schemas"]["Scope"] | null;
+            /** @default null */
+            variance: components["schemas"]["Scope"] | null;
+            /** @default null */
+            weight: number | null;
         };
         /**
          * Trigger

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from streams.core.arrays import BoolArray, FloatArray
+from streams.core.arrays import FloatArray
 
 __all__ = [
     "COUNT",
@@ -36,15 +36,16 @@ __all__ = [
 COUNT: Final = 0  # observations
 MEAN: Final = 1  # mean r
 SQUARES: Final = 2  # sum (r - mean)^2
-LOW: Final = 3  # min r, +inf when empty
-HIGH: Final = 4  # max r, -inf when empty
-DOWNSIDE: Final = 5  # sum min(r, 0)^2
-HITS: Final = 6  # observations with r > 0
+DOWNSIDE: Final = 3  # sum min(r, 0)^2
+HITS: Final = 4  # observations with r > 0
+LOW: Final = 5  # min r, +inf when empty
+HIGH: Final = 6  # max r, -inf when empty
 GROWTH: Final = 7  # wealth at the end
 PEAK: Final = 8  # highest wealth, the initial 1.0 included
 TROUGH: Final = 9  # lowest wealth, the initial 1.0 included
 DEPTH: Final = 10  # lowest wealth / highest wealth before it: 1 + maximum drawdown
 FIELDS: Final = 11
+_SUMS: Final = slice(COUNT, HITS + 1)  # what is added up from bar to bar
 
 
 def identity(shape: tuple[int, ...]) -> FloatArray:
@@ -112,33 +113,27 @@ class RunningAggregate:
         # As an aggregate, but MEAN holds sum d and SQUARES sum d^2, with d = r - anchor.
         self.sums = identity(shape)
 
-    def push(self, filled: FloatArray, observed: BoolArray) -> None:
-        """Append one bar to every window.
+    def extend(self, rows: FloatArray) -> FloatArray:
+        """Append bars to every window.
 
         Parameters
         ----------
-        filled, observed
-            (N,) returns with 0 in the place of the missing ones, and which are there.
+        rows
+            (K, N), K > 0, oldest first, NaN = missing.
+
+        Returns
+        -------
+        FloatArray
+            (FIELDS, K, W, N) the aggregate after each of the bars.
         """
-        sums = self.sums
-        first = observed & (sums[COUNT] == 0.0)
-        np.copyto(self.anchor, filled, where=first)
-        distance = np.where(observed, filled - self.anchor, 0.0)
-        sums[COUNT] += observed
-        sums[MEAN] += distance
-        sums[SQUARES] += distance * distance
-        np.minimum(sums[LOW], filled, out=sums[LOW], where=observed)
-        np.maximum(sums[HIGH], filled, out=sums[HIGH], where=observed)
-        loss = np.minimum(filled, 0.0)
-        sums[DOWNSIDE] += loss * loss
-        sums[HITS] += filled > 0.0
-        sums[GROWTH] *= 1.0 + filled
-        np.maximum(sums[PEAK], sums[GROWTH], out=sums[PEAK])
-        np.minimum(sums[TROUGH], sums[GROWTH], out=sums[TROUGH])
-        np.minimum(sums[DEPTH], sums[GROWTH] / sums[PEAK], out=sums[DEPTH])
+        sums, self.anchor = _scan(rows[:, None], self.sums, self.anchor)
+        _scan_wealth_forward(sums)
+        self.sums = sums[:, -1].copy()
+        _centre(self.anchor, sums[:, 1:])
+        return sums[:, 1:]
 
     def restart(self, window: int, rows: FloatArray) -> None:
-        """Make the run of one window anew, bit for bit as pushing the rows one by one.
+        """Make the run of one window anew, bit for bit as appending the rows one by one.
 
         Parameters
         ----------
@@ -147,13 +142,11 @@ class RunningAggregate:
         rows
             (T, N), T may be 0, oldest first, NaN = missing.
         """
-        self.anchor[window] = 0.0
-        self.sums[:, window] = identity((rows.shape[1],))
-        if len(rows):
-            sums = np.empty((FIELDS, *rows.shape))
-            self.anchor[window] = _scan(rows, sums)
-            _scan_wealth_forward(sums)
-            self.sums[:, window] = sums[:, -1]
+        columns = rows.shape[1]
+        sums, anchor = _scan(rows, identity((columns,)), np.zeros(columns))
+        _scan_wealth_forward(sums)
+        self.anchor[window] = anchor
+        self.sums[:, window] = sums[:, -1]
 
     def aggregate(self) -> FloatArray:
         """Give the aggregate, shape (FIELDS, W, N)."""
@@ -172,51 +165,68 @@ def suffixes(rows: FloatArray, out: FloatArray) -> None:
     out
         (T, FIELDS, N) is written: entry t covers rows t..T-1, and depends on no row before t.
     """
+    columns = rows.shape[1]
     reverse = rows[::-1]
-    sums = out[::-1].transpose(1, 0, 2)
-    anchors = _scan(reverse, sums)
-    _scan_wealth_backward(sums, np.where(np.isnan(reverse), 1.0, 1.0 + reverse))
-    _centre(anchors, sums)
+    sums, anchor = _scan(reverse, identity((columns,)), np.zeros(columns))
+    _scan_wealth_backward(sums[:, 1:], np.where(np.isnan(reverse), 1.0, 1.0 + reverse))
+    _centre(anchor, sums[:, 1:])
+    out[::-1].transpose(1, 0, 2)[:] = sums[:, 1:]
 
 
-# Write the fields that do not depend on the direction, after each row in the order given, to sums
-# (FIELDS, T, N); give the anchors (N,). `accumulate` is strictly sequential: the bits of `push`.
-def _scan(rows: FloatArray, sums: FloatArray) -> FloatArray:
+# Sums (FIELDS, T + 1, ...) before the first and after each of the rows (T, ..., N), and the anchors
+# they have then; peak, trough and depth depend on the direction and are not filled in but at the
+# beginning. `accumulate` is strictly sequential: the bits do not depend on how rows are cut.
+def _scan(rows: FloatArray, begun: FloatArray, anchor: FloatArray) -> tuple[FloatArray, FloatArray]:
+    shape = begun.shape[1:]
     observed = ~np.isnan(rows)
     filled = np.where(observed, rows, 0.0)
-    first = observed.argmax(axis=0)
-    anchors: FloatArray = np.take_along_axis(filled, first[None], axis=0)[0]
-    distance = np.where(observed, filled - anchors, 0.0)
+    if len(rows):
+        first = np.take_along_axis(filled, observed.argmax(axis=0)[None], axis=0)[0]
+        anchor = np.where(observed.any(axis=0) & (begun[COUNT] == 0.0), first, anchor)
+    sums = np.empty((FIELDS, len(rows) + 1, *shape))
+    sums[:, 0] = begun
+    after = sums[:, 1:]
+    after[COUNT] = observed
+    distance = np.where(observed, filled - anchor, 0.0)
+    after[MEAN] = distance
+    np.multiply(distance, distance, out=after[SQUARES])
     loss = np.minimum(filled, 0.0)
-    np.add.accumulate(observed, axis=0, out=sums[COUNT], dtype=np.float64)
-    np.add.accumulate(distance, axis=0, out=sums[MEAN])
-    np.add.accumulate(distance * distance, axis=0, out=sums[SQUARES])
-    np.minimum.accumulate(np.where(observed, rows, np.inf), axis=0, out=sums[LOW])
-    np.maximum.accumulate(np.where(observed, rows, -np.inf), axis=0, out=sums[HIGH])
-    np.add.accumulate(loss * loss, axis=0, out=sums[DOWNSIDE])
-    np.add.accumulate(filled > 0.0, axis=0, out=sums[HITS], dtype=np.float64)
-    np.multiply.accumulate(1.0 + filled, axis=0, out=sums[GROWTH])
-    return anchors
+    after[DOWNSIDE] = loss * loss
+    after[HITS] = filled > 0.0
+    after[LOW] = np.where(observed, rows, np.inf)
+    after[HIGH] = np.where(observed, rows, -np.inf)
+    after[GROWTH] = 1.0 + filled
+    np.add.accumulate(sums[_SUMS], axis=1, out=sums[_SUMS])
+    np.minimum.accumulate(sums[LOW], axis=0, out=sums[LOW])
+    np.maximum.accumulate(sums[HIGH], axis=0, out=sums[HIGH])
+    np.multiply.accumulate(sums[GROWTH], axis=0, out=sums[GROWTH])
+    return sums, anchor
 
 
 # Peak, trough and depth of runs that start with the first row scanned.
 def _scan_wealth_forward(sums: FloatArray) -> None:
-    wealth = sums[GROWTH]
-    np.maximum(np.maximum.accumulate(wealth, axis=0), 1.0, out=sums[PEAK])
-    np.minimum(np.minimum.accumulate(wealth, axis=0), 1.0, out=sums[TROUGH])
-    np.minimum.accumulate(wealth / sums[PEAK], axis=0, out=sums[DEPTH])
+    wealth = sums[GROWTH, 1:]
+    sums[PEAK : TROUGH + 1, 1:] = wealth
+    np.maximum.accumulate(sums[PEAK], axis=0, out=sums[PEAK])
+    np.minimum.accumulate(sums[TROUGH], axis=0, out=sums[TROUGH])
+    np.divide(wealth, sums[PEAK, 1:], out=sums[DEPTH, 1:])
+    np.minimum.accumulate(sums[DEPTH], axis=0, out=sums[DEPTH])
 
 
 # The same of runs that end with the first row scanned: each step puts a bar in front of the run,
 # so that wealth after it is scaled by that bar's growth, and the initial 1.0 moves back by one.
+# The trough goes beside the peak with its sign turned, which changes no bit of it.
 def _scan_wealth_backward(sums: FloatArray, growth: FloatArray) -> None:
-    before = np.ones((3, growth.shape[1]))  # peak, trough, depth of no bars
-    for after, factor in zip(sums[PEAK:].transpose(1, 0, 2), growth, strict=True):
-        peak, trough, depth = after
-        np.maximum(before[0] * factor, 1.0, out=peak)
-        np.minimum(before[1] * factor, 1.0, out=trough)
-        np.minimum(before[2], trough, out=depth)
+    bound = np.array([1.0, -1.0])[:, None]
+    extremes = np.empty((len(growth), 2, growth.shape[1]))  # peak, and -trough
+    before = np.repeat(bound, growth.shape[1], axis=1)
+    for after, factor in zip(extremes, growth, strict=True):
+        np.multiply(before, factor, out=after)
+        np.maximum(after, bound, out=after)
         before = after
+    sums[PEAK] = extremes[:, 0]
+    np.negative(extremes[:, 1], out=sums[TROUGH])
+    np.minimum.accumulate(sums[TROUGH], axis=0, out=sums[DEPTH])
 
 
 # Turn sums of differences to the anchor into mean and squares about the mean, in place.

@@ -6,7 +6,7 @@ import numpy as np
 
 from streams.core.arrays import FloatArray, IntArray
 
-__all__ = ["EWMA_DECAY", "EwmaMoments", "EwmaState"]
+__all__ = ["EWMA_DECAY", "EwmaMoments", "EwmaState", "normalised"]
 
 EWMA_DECAY: Final = 0.94  # RiskMetrics (1996), Technical Document, section 5.3: daily returns
 
@@ -46,9 +46,34 @@ class EwmaMoments:
 
     def push(self, row: FloatArray) -> None:
         """Append the next bar, (N,), NaN = missing."""
+        self.extend(row[None])
+
+    def extend(self, rows: FloatArray) -> FloatArray:
+        """Append the next bars, (K, N), NaN = missing.
+
+        Returns
+        -------
+        FloatArray
+            (3, K, N) after each of them: sums of decay^k times 1, r and r^2.
+        """
+        missing = np.isnan(rows)
+        holes = np.asarray(missing.any(axis=1)).tolist()
+        sums = np.empty((len(rows), *self._sums.shape))
+        before = self._sums
         with np.errstate(over="ignore"):
-            advanced = self._decay * self._sums + np.stack([np.ones_like(row), row, row * row])
-        np.copyto(self._sums, advanced, where=~np.isnan(row))
+            added = np.stack([np.ones_like(rows), rows, rows * rows], axis=1)
+            for after, new, hole, absent in zip(sums, added, holes, missing, strict=True):
+                np.multiply(before, self._decay, out=after)
+                np.add(after, new, out=after)
+                if hole:
+                    np.copyto(after, before, where=absent)
+                before = after
+        self._sums = before.copy()
+        return sums.transpose(1, 0, 2)
+
+    def sums(self) -> FloatArray:
+        """Give sums of decay^k times 1, r and r^2, (3, N): all 0 before any observation."""
+        return self._sums.copy()
 
     def weight(self) -> FloatArray:
         """Give the sum of the weights before they are normalised, (N,): 0 = no observation yet."""
@@ -57,11 +82,13 @@ class EwmaMoments:
 
     def mean(self) -> FloatArray:
         """Give the weighted mean per bar, (N,), NaN before the first observation."""
-        return self._normalised(1)
+        mean: FloatArray = normalised(self._sums)[0]
+        return mean
 
     def second_moment(self) -> FloatArray:
         """Give the weighted mean of r^2 per bar, (N,), NaN before the first observation."""
-        return self._normalised(2)
+        second: FloatArray = normalised(self._sums)[1]
+        return second
 
     def correct(self, column: int, before: float, after: float, later: FloatArray) -> None:
         """Replace one return by its revision, as if it had always been so.
@@ -102,11 +129,13 @@ class EwmaMoments:
         moments._sums = state["sums"].copy()
         return moments
 
-    def _normalised(self, power: int) -> FloatArray:
-        weight: FloatArray = self._sums[0]
-        ratio = np.full_like(weight, np.nan)
-        np.divide(self._sums[power], weight, out=ratio, where=weight > 0.0)
-        return ratio
+
+def normalised(sums: FloatArray) -> FloatArray:
+    """Give mean and second moment per bar, (2, ...), of sums (3, ...); NaN without observation."""
+    weight = sums[0]
+    ratio = np.full((2, *weight.shape), np.nan)
+    np.divide(sums[1:], weight, out=ratio, where=weight > 0.0)
+    return ratio
 
 
 def _powers(value: float) -> FloatArray:

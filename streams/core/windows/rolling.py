@@ -1,6 +1,5 @@
 """Event-time windows over the bars of many strategies."""
 
-from dataclasses import dataclass
 from typing import Final, TypedDict
 
 import numpy as np
@@ -8,60 +7,19 @@ import numpy as np
 from streams.core.arrays import FloatArray, IntArray, read_only
 from streams.core.windows.aggregate import (
     COUNT,
-    DEPTH,
-    DOWNSIDE,
     FIELDS,
-    GROWTH,
-    HIGH,
-    HITS,
-    LOW,
-    MEAN,
-    PEAK,
-    SQUARES,
     RunningAggregate,
     combine,
     identity,
     suffixes,
 )
-from streams.core.windows.tail import LossTail
+from streams.core.windows.summary import WindowsRun, WindowSummary, summary_of
+from streams.core.windows.tails import RollingTails
 
-__all__ = ["NEVER", "RollingWindows", "WindowSummary", "WindowsState"]
+__all__ = ["NEVER", "RUN_BARS_MAX", "RollingWindows", "WindowsState"]
 
 NEVER: Final = 2**31  # age of the last value of a column that never had one: older than any limit
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WindowSummary:
-    """What a window knows of each column: arrays (..., N) over its observed returns r.
-
-    Attributes
-    ----------
-    count
-        Observations.
-    mean, squares
-        Mean r, and sum (r - mean)^2: exactly 0 where all r are the same.
-    low, high
-        Extremes; +inf and -inf where count is 0.
-    downside
-        Sum min(r, 0)^2.
-    hits
-        Observations with r > 0.
-    growth
-        Product of 1 + r.
-    drawdown, max_drawdown
-        <= 0, of the wealth that starts from 1.0 before the window: at its end, and the deepest.
-    """
-
-    count: IntArray
-    mean: FloatArray
-    squares: FloatArray
-    low: FloatArray
-    high: FloatArray
-    downside: FloatArray
-    hits: IntArray
-    growth: FloatArray
-    drawdown: FloatArray
-    max_drawdown: FloatArray
+RUN_BARS_MAX: Final = 64  # bars taken at once: what they share is then next to nothing for each
 
 
 class WindowsState(TypedDict):
@@ -81,7 +39,7 @@ class RollingWindows:
     "Low-latency sliding-window aggregation in worst-case constant time"): aggregates of every
     suffix of the older bars, made when the bar number is a multiple of the window's length, and one
     running aggregate of the bars since. Both follow from the bars held and the bar number alone,
-    hence: restored, corrected and never interrupted give the same bits.
+    hence: restored, corrected, never interrupted, one bar at a time or many give the same bits.
 
     Parameters
     ----------
@@ -102,7 +60,8 @@ class RollingWindows:
         "_end",
         "_fronts",
         "_joined",
-        "_tail",
+        "_run_bars",
+        "_tails",
         "_windows",
     )
 
@@ -136,6 +95,11 @@ class RollingWindows:
         """Bars pushed since the beginning: also the number after that of the newest bar."""
         return self._count
 
+    @property
+    def oldest(self) -> int:
+        """Number of the oldest bar at hand."""
+        return max(self._count - self._capacity - self._run_bars, 0)
+
     def push(self, row: FloatArray) -> None:
         """Append the next bar.
 
@@ -144,20 +108,41 @@ class RollingWindows:
         row
             (N,) simple returns of the bar, finite and >= -1, NaN = missing.
         """
-        assert row.shape == (self.columns,), (row.shape, self.columns)
-        row = row + 0.0  # a copy, and no negative zero
-        missing = np.isnan(row)
-        self._tail.push(row, self._leaving())
-        self._append(row)
-        self._ages += 1
-        self._ages[~missing] = 0
-        np.minimum(self._ages, NEVER, out=self._ages)
+        self.extend(row[None])
+
+    def extend(self, rows: FloatArray) -> WindowsRun:
+        """Append the next bars, to the bits of one after the other.
+
+        Parameters
+        ----------
+        rows
+            (K, N), K from 1 to `RUN_BARS_MAX`, oldest first; see `push`.
+
+        Returns
+        -------
+        WindowsRun
+            What `summaries` and `last_value_age` would have told after each of them.
+        """
+        bars = len(rows)
+        assert 0 < bars <= RUN_BARS_MAX, bars
+        assert rows.shape[1:] == (self.columns,), (rows.shape, self.columns)
+        begun = self._count
+        rows = self._append(rows)
+        ages = self._aged(rows)
+        fronts = identity((bars, len(self._windows), self.columns))
+        backs = np.empty_like(fronts)
         with np.errstate(all="ignore"):  # overflow is told by the figures that suffer from it
-            self._back.push(np.where(missing, 0.0, row), ~missing)
-            for index, window in enumerate(self._windows):
-                if self._count % window == 0:
-                    self._flip(index)
-        self._joined = None
+            first = 0
+            for stop in self._flips(begun, bars):
+                backs[:, first:stop] = self._back.extend(rows[first:stop])
+                for index in range(len(self._windows)):
+                    self._take_front(index, begun + first + 1, begun + stop, fronts[:, first:stop])
+                    if (begun + stop) % self._windows[index] == 0:
+                        backs[:, stop - 1, index] = self._back.sums[:, index]
+                first = stop
+            joined = combine(fronts, backs)
+        self._joined = joined[:, -1].copy()
+        return WindowsRun(summary_of(joined), ages)
 
     def values(self, window: int) -> FloatArray:
         """Give the last `window` bars, oldest first, fewer while there are not as many.
@@ -172,19 +157,20 @@ class RollingWindows:
     def rows(self, start: int, stop: int) -> FloatArray:
         """Give bars by number: from `start`, before `stop`, counting from the first ever pushed.
 
+        Held are those that were at hand before the last `extend`, and what it appended.
+
         Returns
         -------
         FloatArray
             (stop - start, N), NaN = missing, read-only; later pushes do not change it.
         """
-        held = self._held()
-        assert self._count - held <= start <= stop <= self._count, (start, stop, self._count, held)
+        assert self.oldest <= start <= stop <= self._count, (start, stop, self._count)
         offset = self._end - self._count
         return read_only(self._buffer[offset + start : offset + stop])
 
     def summary(self, window: int) -> WindowSummary:
         """Summarise one window, arrays (N,)."""
-        return _summary(self._aggregates()[:, self._windows.index(window)])
+        return summary_of(self._aggregates()[:, self._windows.index(window)])
 
     def observed(self, window: int) -> IntArray:
         """Count the returns of one window, (N,): what `summary` has as `count`, for less."""
@@ -193,7 +179,7 @@ class RollingWindows:
 
     def summaries(self) -> WindowSummary:
         """Summarise all windows in their order, arrays (W, N)."""
-        return _summary(self._aggregates())
+        return summary_of(self._aggregates())
 
     def tail(self, window: int) -> FloatArray:
         """Give the lowest returns of a window in order, as many as its tail figures need.
@@ -201,18 +187,28 @@ class RollingWindows:
         Returns
         -------
         FloatArray
-            (K, N) ascending, +inf where there is none, at least `tail_depth(count)` rows filled;
-            valid until the next push.
+            (K, N) ascending, +inf where there is none, at least `tail_depth(count)` rows filled.
         """
         return self.tails()[:, self._windows.index(window)]
 
     def tails(self) -> FloatArray:
         """Give the lowest returns of all windows in their order, (K, W, N); see `tail`."""
-        short = self._tail.short(self._aggregates()[COUNT].astype(np.int64))
-        for index in np.flatnonzero(short.any(axis=1)).tolist():
-            bars = self.values(self._windows[index])
-            self._tail.sort(index, np.flatnonzero(short[index]), bars)
-        return self._tail.lowest
+        return self.run_tails(self._aggregates()[COUNT].astype(np.int64)[None])[:, 0]
+
+    def run_tails(self, count: IntArray) -> FloatArray:
+        """Give what `tails` would have told after each of the newest bars.
+
+        Parameters
+        ----------
+        count
+            (B, W, N) observed returns then.
+
+        Returns
+        -------
+        FloatArray
+            (K, B, W, N).
+        """
+        return self._tails.at(self, count)
 
     def last_value_age(self) -> IntArray:
         """Count the bars since each column's last value: 0 = in the newest bar, NEVER = none yet.
@@ -292,12 +288,11 @@ class RollingWindows:
         columns = ages.size
         self._count = count
         self._ages = ages
-        self._buffer = np.full((2 * self._capacity, columns), np.nan)
+        self._buffer = np.full((self._room(), columns), np.nan)
         self._buffer[: len(rows)] = rows
         self._end = len(rows)
-        self._tail = LossTail(self._windows, columns)
-        if count:
-            self._tail.forget()
+        self._tails = RollingTails(self._windows, columns)
+        self._run_bars = 0
         self._back = RunningAggregate((len(self._windows), columns))
         self._fronts = [np.empty((window, FIELDS, columns)) for window in self._windows]
         self._joined = None
@@ -309,30 +304,56 @@ class RollingWindows:
                 if start < flipped:
                     suffixes(self.rows(start, flipped), self._fronts[index][count % window :])
 
-    # The buffer holds twice the capacity, so that bars are moved once in `capacity` pushes; a new
-    # one is taken then, since views of the old one may be out.
-    def _append(self, row: FloatArray) -> None:
-        if self._end == len(self._buffer):
-            kept = self._buffer[self._end - self._capacity :]
+    # The buffer holds twice the capacity, or at least a run more, so that bars are moved once in
+    # `capacity` pushes; a new one is taken then, since views of the old one may be out. Rows are
+    # returned as kept.
+    def _append(self, rows: FloatArray) -> FloatArray:
+        if self._end + len(rows) > len(self._buffer):
+            kept = self._buffer[max(self._end - self._capacity, 0) : self._end]
             self._buffer = np.full_like(self._buffer, np.nan)
-            self._buffer[: self._capacity] = kept
-            self._end = self._capacity
-        self._buffer[self._end] = row
-        self._end += 1
-        self._count += 1
+            self._buffer[: len(kept)] = kept
+            self._end = len(kept)
+        first = self._end
+        self._end += len(rows)
+        self._count += len(rows)
+        self._run_bars = len(rows)
+        added = self._buffer[first : self._end]
+        np.add(rows, 0.0, out=added)  # no negative zero
+        return added
 
-    # The bar that each window loses to the next one, (W, N), NaN where none.
-    def _leaving(self) -> FloatArray:
-        leaving = np.full((len(self._windows), self.columns), np.nan)
-        for index, window in enumerate(self._windows):
-            if self._count >= window:
-                leaving[index] = self._buffer[self._end - window]
-        return leaving
+    def _room(self) -> int:
+        return self._capacity + max(self._capacity, RUN_BARS_MAX)
 
-    def _flip(self, index: int) -> None:
-        window = self._windows[index]
-        suffixes(self.values(window), self._fronts[index])
-        self._back.restart(index, np.empty((0, self.columns)))
+    # Bars since the last value after each of the rows (K, N).
+    def _aged(self, rows: FloatArray) -> IntArray:
+        numbers = np.arange(len(rows))[:, None]
+        last = np.where(np.isnan(rows), -1 - self._ages, numbers)
+        ages: IntArray = np.minimum(numbers - np.maximum.accumulate(last, axis=0), NEVER)
+        self._ages = ages[-1].copy()
+        return ages
+
+    # Where the pieces of a run end: at bars that some window's length divides, and at its own end.
+    def _flips(self, begun: int, bars: int) -> list[int]:
+        ends = {
+            flip - begun
+            for window in self._windows
+            for flip in range(begun - begun % window + window, begun + bars + 1, window)
+        }
+        return sorted(ends | {bars})
+
+    # The suffixes that a window's bars from `first` through `last` see, with a flip at the last
+    # bar where there is one, into out (FIELDS, K, W, N).
+    def _take_front(self, index: int, first: int, last: int, out: FloatArray) -> None:
+        window, front = self._windows[index], self._fronts[index]
+        flips = last % window == 0
+        if first > window:
+            seen = first % window
+            rows = front[seen : seen + last - first + 1]
+            out[:, : len(rows), index] = rows.transpose(1, 0, 2)
+        if flips:
+            suffixes(self.rows(last - window, last), front)
+            self._back.restart(index, np.empty((0, self.columns)))
+            out[:, -1, index] = front[0]
 
     # The aggregates of all windows, (FIELDS, W, N).
     def _aggregates(self) -> FloatArray:
@@ -344,22 +365,3 @@ class RollingWindows:
             with np.errstate(all="ignore"):
                 self._joined = combine(front, self._back.aggregate())
         return self._joined
-
-
-def _summary(aggregate: FloatArray) -> WindowSummary:
-    with np.errstate(all="ignore"):
-        drawdown = aggregate[GROWTH] / aggregate[PEAK] - 1.0
-        deepest = np.minimum(aggregate[DEPTH] - 1.0, drawdown)
-    same = aggregate[LOW] >= aggregate[HIGH]
-    return WindowSummary(
-        count=aggregate[COUNT].astype(np.int64),
-        mean=aggregate[MEAN],
-        squares=np.where(same, 0.0, aggregate[SQUARES]),
-        low=aggregate[LOW],
-        high=aggregate[HIGH],
-        downside=aggregate[DOWNSIDE],
-        hits=aggregate[HITS].astype(np.int64),
-        growth=aggregate[GROWTH],
-        drawdown=drawdown,
-        max_drawdown=deepest,
-    )

@@ -55,53 +55,75 @@ class LossTail:
     Evictions can leave fewer than `tail_depth` of them: `short` tells where, `sort` cures it.
     """
 
-    __slots__ = ("_depths", "bound", "lowest")
+    __slots__ = ("_depths", "_held", "bound", "needed")
 
     def __init__(self, windows: tuple[int, ...], columns: int) -> None:
         longest = max(windows)
         self._depths = tail_depth(np.arange(longest + 1))
+        self.needed = int(self._depths[-1])
         kept = min(longest, 2 * int(self._depths[-1]) + _SPARE)
-        self.lowest = np.full((kept, len(windows), columns), np.inf)
+        # One row more than is kept, of +inf: what comes forward to the last place.
+        self._held = np.full((kept + 1, len(windows), columns), np.inf)
         self.bound = np.full((len(windows), columns), np.inf)
+
+    @property
+    def lowest(self) -> FloatArray:
+        """(K, W, N), see above."""
+        return self._held[:-1]
 
     def forget(self) -> None:
         """Know nothing: every column with a return is then short."""
-        self.lowest.fill(np.inf)
+        self._held.fill(np.inf)
         self.bound.fill(-np.inf)
 
     def push(self, row: FloatArray, evicted: FloatArray) -> None:
-        """Append a bar, and take out the one that leaves each window.
+        """Append one bar (N,), and take out the one that leaves each window, (W, N)."""
+        self.extend(row[None], evicted[None])
+
+    def extend(self, rows: FloatArray, evicted: FloatArray) -> FloatArray:
+        """Append bars, and take out what leaves each window.
 
         Parameters
         ----------
-        row
-            (N,) newest returns, NaN = missing.
+        rows
+            (B, N) newest returns, oldest first, NaN = missing.
         evicted
-            (W, N) returns that leave, NaN where none does.
-        """
-        lowest = self.lowest
-        leaving = np.where(np.isnan(evicted), np.inf, evicted)
-        # Up to the one that leaves nothing moves, from there on the next one comes forward.
-        kept = np.full_like(lowest, np.inf)
-        np.copyto(kept[:-1], lowest[1:])
-        np.copyto(kept, lowest, where=lowest < leaving)
-        # Missing compares false. A return at the bound may stay outside: the bound still holds.
-        entering = np.where(row < self.bound, row, np.inf)
-        np.minimum(self.bound, np.maximum(kept[-1], entering), out=self.bound)
-        # The sorted place of x: entry i becomes the middle one of entry i-1, x, entry i.
-        np.minimum(kept, entering, out=lowest)
-        np.maximum(lowest[1:], kept[:-1], out=lowest[1:])
+            (B, W, N) returns that leave with each of them, NaN where none does.
 
-    def short(self, count: IntArray) -> BoolArray:
+        Returns
+        -------
+        FloatArray
+            (`needed`, B, W, N) the first rows of `lowest` after each bar.
+        """
+        lowest, forward, bound = self.lowest, self._held[1:], self.bound
+        found = np.empty((self.needed, *evicted.shape))
+        leaving = np.where(np.isnan(evicted), np.inf, evicted)
+        for bar, (row, gone) in enumerate(zip(rows, leaving, strict=True)):
+            # Up to the one that leaves nothing moves, from there on the next one comes forward.
+            kept = np.where(lowest < gone, lowest, forward)
+            # Missing compares false. A return at the bound may stay outside: the bound still holds.
+            entering = np.where(row < bound, row, np.inf)
+            np.minimum(bound, np.maximum(kept[-1], entering), out=bound)
+            # The sorted place of x: entry i becomes the middle one of entry i-1, x, entry i.
+            np.minimum(kept, entering, out=lowest)
+            np.maximum(lowest[1:], kept[:-1], out=lowest[1:])
+            found[:, bar] = lowest[: self.needed]
+        return found
+
+    def short(self, count: IntArray, lowest: FloatArray | None = None) -> BoolArray:
         """Tell where fewer than `tail_depth` are held.
 
         Parameters
         ----------
         count
-            (W, N) observed returns.
+            (..., W, N) observed returns.
+        lowest
+            (K, ..., W, N) the lowest of them, as far as held; those of now by default.
         """
+        if lowest is None:
+            lowest = self.lowest
         last_needed = np.maximum(self._depths[count], 1) - 1
-        absent: BoolArray = np.isposinf(nth(self.lowest, last_needed))
+        absent: BoolArray = np.isposinf(nth(lowest, last_needed))
         return absent & (count > 0)
 
     def sort(self, window: int, columns: IntArray, rows: FloatArray) -> None:
@@ -116,10 +138,16 @@ class LossTail:
         rows
             (T, N) all bars of the window, NaN = missing.
         """
+        ordered = ascending(rows[:, columns])
         kept = len(self.lowest)
-        ordered = np.sort(rows[:, columns], axis=0)  # missing ones last
-        ordered[np.isnan(ordered)] = np.inf
         fresh = np.full((kept, columns.size), np.inf)
         fresh[: len(ordered)] = ordered[:kept]
         self.lowest[:, window, columns] = fresh
         self.bound[window, columns] = ordered[kept] if len(ordered) > kept else np.inf
+
+
+def ascending(rows: FloatArray) -> FloatArray:
+    """Sort each column of (T, N), missing ones last and as +inf."""
+    ordered = np.sort(rows, axis=0)
+    ordered[np.isnan(ordered)] = np.inf
+    return ordered
