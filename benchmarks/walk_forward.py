@@ -217,7 +217,9 @@ def deflated(net: FloatArray, tried: list[float]) -> float:
 
 
 def average_correlation(weights: FloatArray, rows: FloatArray) -> float:
-    """ρ̄(w) = Σᵢ≠ⱼ vᵢvⱼρᵢⱼ / Σᵢ≠ⱼ vᵢvⱼ with v = wσ."""
+    """ρ̄(w) = Σᵢ≠ⱼ vᵢvⱼρᵢⱼ / Σᵢ≠ⱼ vᵢvⱼ with v = wσ; a flat strategy has v = 0 and no ρ."""
+    moving = np.flatnonzero(np.ptp(rows, axis=0) > 0.0)
+    weights, rows = weights[moving], rows[:, moving]
     value = weights * rows.std(axis=0, ddof=1)
     together = np.outer(value, value)
     np.fill_diagonal(together, 0.0)

@@ -116,11 +116,11 @@ def test_conflicts_that_no_single_limit_cures_are_told_as_one_way():
     ]
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(4))
 def test_what_is_told_is_enough_and_nothing_of_it_is_needless(seed):
     rng = np.random.default_rng(seed)
     told_of = 0
-    for _ in range(25):
+    for _ in range(20):
         problem = random_problem(rng)
         told = relax(problem)
         assert (told == ()) == feasible(problem)
