@@ -194,6 +194,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Answered about where a request names none; None is the first by name.
     requests_per_s
         Most requests a second of one address, with bursts of two seconds' worth.
+    page
+        Folder of the built dashboard; empty for the one of this checkout.
     """
 
     host: str = "127.0.0.1"
@@ -202,6 +204,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     tokens: str | None = None
     default_portfolio: str | None = None
     requests_per_s: Annotated[float, Meta(gt=0.0)] = 1_000.0
+    page: str = ""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

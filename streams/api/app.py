@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from streams.api import acting, observing, openapi, problems, reading
 from streams.api.answers import Answers
 from streams.api.decisions import Decisions
+from streams.api.hosting import PAGE
 from streams.api.limits import BodyLimit, RateLimit
 from streams.api.observing import ApiMetrics, Timing
 from streams.api.orders import Orders, Outbox
@@ -29,7 +30,6 @@ from streams.readmodel.store import Store
 from streams.readmodel.writer import Health, Writer
 from streams.settings import ApiSettings, Settings
 
-PAGE: Final = Path(__file__).parents[2] / "dashboard" / "dist"
 ORDER_TIMEOUT_S: Final = 10.0  # for the broker to take an order
 
 
@@ -132,8 +132,9 @@ def _equip(app: FastAPI, api: ApiSettings) -> None:
     app.include_router(reading.router)
     app.include_router(acting.router)
     app.include_router(observing.router)
-    if PAGE.is_dir():
-        app.mount("/", StaticFiles(directory=PAGE, html=True), name="dashboard")
+    page = Path(api.page) if api.page else PAGE
+    if page.is_dir():
+        app.mount("/", StaticFiles(directory=page, html=True), name="dashboard")
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimit, per_s=api.requests_per_s)
     app.add_middleware(Timing, metrics=app.state.metrics)

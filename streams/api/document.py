@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from streams.api.app import build_app
+from streams.api.app import build_app, parts_of
 from streams.settings import Settings
 
 FILE: Final = Path(__file__).parents[2] / "dashboard" / "openapi.json"
@@ -18,7 +18,12 @@ FILE: Final = Path(__file__).parents[2] / "dashboard" / "openapi.json"
 def document() -> bytes:
     """Return the OpenAPI document as it is written."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(build_app(Settings()).openapi(), option=options)
+    settings = Settings()
+    parts = parts_of(settings)  # nothing is asked of the broker: it needs none
+    try:
+        return orjson.dumps(build_app(settings, parts).openapi(), option=options)
+    finally:
+        parts.store.close()
 
 
 def main(arguments: list[str]) -> int:
@@ -30,7 +35,8 @@ def main(arguments: list[str]) -> int:
     if FILE.read_bytes() == now:
         return 0
     sys.stderr.write(
-        f"{FILE.name} is not what the API says; run `python -m streams.api.document`\n"
+        f"{FILE.name} is not what the API says: run `python -m streams.api.document`, then"
+        " `npm run types` in dashboard\n"
     )
     return 1
 

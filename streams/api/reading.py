@@ -14,6 +14,7 @@ from streams.api.openapi import answers
 from streams.api.problems import ProblemError, declared
 from streams.api.security import Caller, requires
 from streams.api.services import Services
+from streams.api.stream import parse_last
 from streams.api.views import Body
 
 router = APIRouter(tags=["portfolio"])
@@ -266,10 +267,11 @@ def stream(request: Request, _: Reader, portfolio_id: PortfolioId = None) -> Str
     """
     services = Services.of(request)
     name = services.views.portfolio(portfolio_id)
-    last = request.headers.get("last-event-id", "")
-    if last and not (last.isascii() and last.isdigit() and len(last) < 19):  # noqa: PLR2004  # digits of 2^63
-        raise ProblemError(422, f"Last-Event-ID: {last[:40]!r}, expected digits")
-    events = services.broadcaster.events(name, int(last) if last else None)
+    try:
+        last = parse_last(request.headers.get("last-event-id", ""))
+    except ValueError as error:
+        raise ProblemError(422, f"Last-Event-ID: {error}") from error
+    events = services.broadcaster.events(name, last)
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, 200, headers, "text/event-stream")
 

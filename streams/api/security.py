@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import Depends, Request
@@ -19,10 +19,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from schemas.units import IDENTIFIER
 from streams.api.problems import ProblemError
+from streams.api.scopes import SCOPES, Scope
 from streams.core.errors import ConfigError
 
-Scope = Literal["read", "rebalance", "admin"]
-SCOPES: Final[tuple[Scope, ...]] = ("read", "rebalance", "admin")
 TOKEN_BYTES: Final = 32  # of randomness: a plain hash of it cannot be searched
 _FIELDS: Final = 3
 _HEX: Final = re.compile(r"[0-9a-f]{64}")

@@ -76,8 +76,7 @@ class Server:
         except StoreUnavailableError:
             if held is None:
                 raise
-            body = {**held.body, "status": "degraded"}
-            return _cached(held.stamp, body)
+            return _cached(held.stamp, _degraded(held.body))
         fresh = _cached(stamp, body)
         with self._lock:
             self._cached[question] = fresh
@@ -85,6 +84,14 @@ class Server:
             if len(self._cached) > CACHED_MAX:
                 self._cached.popitem(last=False)
         return fresh
+
+
+def _degraded(body: Body) -> Body:
+    """Return a body marked as no longer kept up, by the word that is not about an order."""
+    marked = {**body, "freshness" if "freshness" in body else "status": "degraded"}
+    if "portfolios" in body:
+        marked["portfolios"] = [{**line, "status": "degraded"} for line in body["portfolios"]]
+    return marked
 
 
 def _cached(stamp: tuple[int, int], body: Body) -> _Cached:

@@ -12,6 +12,7 @@ import typer
 from schemas.events import StrategyRegistration
 from schemas.policy import Bar
 from schemas.topics import TOPICS, Topic
+from streams.api.hosting import API, choose_port, environment_of, words_of
 from streams.cli.explain import explain
 from streams.cli.steer import check_family
 from streams.core.errors import ConfigError
@@ -43,6 +44,10 @@ CHECK_INTERVAL_S = 0.2
 BAR_DEFAULT: Bar = "1d"
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Port = Annotated[
+    int | None,
+    typer.Option(min=1, max=65_535, help="Port of API and dashboard; the first free from 8080."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -71,8 +76,13 @@ def up(
         Path | None, typer.Option(help="Folder for the processes' logs.", file_okay=False)
     ] = None,
     paper: Annotated[bool, typer.Option(help="Run the paper executor beside the engine.")] = True,
+    serve: Annotated[
+        bool, typer.Option("--api", help="Serve the API and the dashboard as well.")
+    ] = False,
+    port: Port = None,
 ) -> None:
     """Run ingest, worker, optimizer and paper executor until interrupted."""
+    served_at = choose_port(port) if serve or port is not None else None
     policies = [read_policy(path) for path in portfolio or []]
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -90,6 +100,9 @@ def up(
         try:
             fills = (executor(kafka.bootstrap, kafka.scope),) if paper else ()
             commands = (*ENGINE, *fills)
+            if served_at is not None:
+                commands, environment = (*commands, API), environment | environment_of(served_at)
+                note(words_of(served_at))
             with Supervisor(commands, environment, logs=logs) as engine:
                 note("engine running; Ctrl-C stops it")
                 while not stop.wait(CHECK_INTERVAL_S):
@@ -99,6 +112,7 @@ def up(
 
 
 def demo_command(
+    *,
     speed: Annotated[
         float | None,
         typer.Option(min=0.01, help="Bars a second; 5 by default, with --exit as fast as it goes."),
@@ -119,6 +133,8 @@ def demo_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures of the run as JSON at its end.")
     ] = False,
+    port: Port = None,
+    browser: Annotated[bool, typer.Option(help="Open the dashboard in a browser.")] = True,
 ) -> None:
     """Start a broker and the engine, preload history to 2007, play on, and show it live."""
     from streams.demo.run import (  # noqa: PLC0415  # the example strategies need the demo packages
@@ -128,7 +144,16 @@ def demo_command(
     )
 
     pace = speed if speed is not None or leave else DEFAULT_SPEED
-    figures = demo(Options(bars=bars, speed=pace, incidents=incidents, leave=leave, quiet=as_json))
+    options = Options(
+        bars=bars,
+        speed=pace,
+        incidents=incidents,
+        leave=leave,
+        quiet=as_json,
+        port=port,
+        browser=browser,
+    )
+    figures = demo(options)
     if as_json:
         print_json(figures)
 

@@ -1,14 +1,15 @@
 """Commands that serve people: the HTTP API, and the tokens it asks for."""
 
 import os
+import re
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import msgspec
 import typer
 
-from streams.api.security import SCOPES, Scope, make_token
-from streams.api.service import serve
+from schemas.units import IDENTIFIER
+from streams.api.scopes import SCOPES
 from streams.operate.console import EXIT_INPUT, answer, fail
 from streams.operate.current import reachable_kafka, reachable_settings
 
@@ -28,6 +29,8 @@ def api(
     tokens: Annotated[Path | None, typer.Option(help="File of tokens, see `apse token`.")] = None,
 ) -> None:
     """Serve the API and the dashboard over a running engine's topics."""
+    from streams.api.service import serve  # noqa: PLC0415  # other commands start without the web
+
     reachable_kafka()
     settings = reachable_settings()
     given = {"host": host, "port": port, "store": store, "tokens": tokens and str(tokens)}
@@ -43,10 +46,14 @@ def token(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a token; its text is shown this once, the file keeps a hash."""
+    from streams.api.security import make_token  # noqa: PLC0415  # as above
+
+    if not re.fullmatch(IDENTIFIER, name):
+        fail(f"NAME {name!r}: letters, digits, dots, dashes and underscores", EXIT_INPUT)
     for one in scope:
         if one not in SCOPES:
             fail(f"--scope {one!r} is not one of {', '.join(SCOPES)}", EXIT_INPUT)
-    text, line = make_token(name, cast(tuple[Scope, ...], tuple(scope)))
+    text, line = make_token(name, tuple(known for known in SCOPES if known in scope))
     with open(os.open(file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "a") as target:  # noqa: PTH123  # nobody else may read it, from its first moment
         target.write(line + "\n")
     words = f"{text}\nThe file {file} keeps its hash; the token itself is not shown again."

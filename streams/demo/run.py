@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +22,7 @@ from schemas.events import ExecutionReport
 from schemas.topics import COVARIANCE, DECISIONS, METRICS, REBALANCE, REPORTS, RETURNS, STATE, Topic
 from schemas.units import format_instant
 from schemas.views import CovarianceRecord, MetricsRecord, StateRecord
+from streams.api.hosting import API, choose_port, environment_of, open_browser, words_of
 from streams.core.errors import ApseError, BrokerUnavailableError
 from streams.demo.board import Board
 from streams.demo.books import equal_weight, index, inverse_volatility
@@ -64,13 +66,23 @@ class DemoStalledError(ApseError):
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What the person asked for. ``speed`` None plays as fast as the engine takes it."""
+    """What the person asked for.
+
+    ``speed`` None plays as fast as the engine takes it, ``port`` None is the first free one.
+    """
 
     bars: int | None
     speed: float | None
     incidents: bool
     leave: bool
     quiet: bool
+    port: int | None = None
+    browser: bool = True
+
+    @property
+    def serves(self) -> bool:
+        """Tell whether the dashboard is served: not to a script that does not ask for it."""
+        return self.port is not None or not self.leave
 
 
 def demo(options: Options) -> dict[str, Any]:
@@ -86,7 +98,10 @@ def demo(options: Options) -> dict[str, Any]:
         except BrokerUnavailableError as error:
             if os.environ.get(BOOTSTRAP_VARIABLE):  # somebody's own broker is not to be replaced
                 raise
-            note(f"{error}. Playing in this process, without Kafka: same stages, same decisions.")
+            note(
+                f"{error}. Playing in this process, without Kafka: same stages, same decisions;"
+                " no dashboard."
+            )
             return _play_without_broker(writing.result(), options, stop)
         with broker:
             note(f"[1/4] broker: {broker.note}")
@@ -128,6 +143,9 @@ class _Play:
         self._writing, self._options, self._stop = writing, options, stop
         scope = f"demo-{secrets.token_hex(3)}."
         self._kafka = KafkaSettings(bootstrap=broker.bootstrap, scope=scope)
+        self._environment = {"APSE_KAFKA__BOOTSTRAP": broker.bootstrap, "APSE_KAFKA__SCOPE": scope}
+        self._port = choose_port(options.port) if options.serves else None
+        self._processes: list[Supervisor] = []
         self._outlives_us = broker.kind == "external"
         self._begun_s = time.monotonic()
 
@@ -136,26 +154,27 @@ class _Play:
         kafka = self._kafka
         created = create_topics(kafka)
         note(f"[2/4] topics: {len(created.created)} created under {kafka.scope}")
-        environment = {"APSE_KAFKA__BOOTSTRAP": kafka.bootstrap, "APSE_KAFKA__SCOPE": kafka.scope}
         reject = ("--reject", str(REJECTED_COMMAND)) if self._options.incidents else ()
         commands = (*ENGINE, executor(kafka.bootstrap, kafka.scope, *reject))
         remember_run(kafka.bootstrap, kafka.scope)
         try:
             with (
                 TemporaryDirectory(prefix="apse-demo-") as logs,
-                Supervisor(commands, environment, logs=Path(logs)) as engine,
+                Supervisor(commands, self._environment, logs=Path(logs)) as engine,
+                ExitStack() as beside,
             ):
                 note("[3/4] engine: ingest, portfolio worker, optimizer, paper executor started")
+                self._processes.append(engine)
                 self._script = self._writing.result()
                 self._board = _board(self._script)
-                self._play(engine)
+                self._play(beside, Path(logs))
         finally:
             forget_run()
             if self._outlives_us:
                 delete_scope(kafka.bootstrap, kafka.scope, kafka.security())
         return self._board.answer()
 
-    def _play(self, engine: Supervisor) -> None:
+    def _play(self, beside: ExitStack, logs: Path) -> None:
         script = self._script
         with (
             Sender(self._kafka) as sender,
@@ -168,15 +187,26 @@ class _Play:
             note(
                 f"[4/4] history: {self._board.published} returns of {script.history} sessions sent"
             )
+            self._serve(beside, logs)
             with _Screen(self._board, quiet=self._options.quiet) as show:
                 pace = Pace(self._options.speed)
                 for number in range(script.history, len(script.sessions)):
                     if self._stop.is_set():
                         return
-                    pace.wait(partial(self._look, engine, reader, show))
+                    pace.wait(partial(self._look, reader, show))
                     self._publish(sender, number)
                 sender.flush()
-                self._settle(engine, reader, show)
+                self._settle(reader, show)
+
+    def _serve(self, beside: ExitStack, logs: Path) -> None:
+        """Start the API, after the engine has its history: both want the processor at first."""
+        if self._port is None:
+            return
+        environment = {**self._environment, **environment_of(self._port)}
+        self._processes.append(beside.enter_context(Supervisor((API,), environment, logs=logs)))
+        note(words_of(self._port))
+        if self._options.browser and not self._options.leave:
+            open_browser(self._port)
 
     def _publish(self, sender: Sender, number: int) -> None:
         session = self._script.sessions[number]
@@ -187,9 +217,10 @@ class _Play:
             self._board.incident = session.incident
         self._board.footer = self._footer(session.end_ns)
 
-    def _look(self, engine: Supervisor, reader: Reader, show: Callable[[], None]) -> None:
+    def _look(self, reader: Reader, show: Callable[[], None]) -> None:
         """Read what the engine has published, keep its processes running, refresh the picture."""
-        engine.check()
+        for processes in self._processes:
+            processes.check()
         for record in reader.poll(0.02):
             _, kind = _SHOWN[record.topic]
             self._board.take(msgspec.json.decode(record.value, type=kind))
@@ -199,12 +230,12 @@ class _Play:
                 note(f"first command {self._board.first_command_s:.1f} s after the broker was up")
         show()
 
-    def _settle(self, engine: Supervisor, reader: Reader, show: Callable[[], None]) -> None:
+    def _settle(self, reader: Reader, show: Callable[[], None]) -> None:
         """Wait until every bar is walked and every command acknowledged; then leave or stay."""
         end_s = time.monotonic() + SETTLE_TIMEOUT_S
         bars = len(self._script.sessions)
         while not self._stop.is_set():
-            self._look(engine, reader, show)
+            self._look(reader, show)
             done = (
                 self._board.state is not None
                 and self._board.state.bar_number >= bars
@@ -224,7 +255,9 @@ class _Play:
     def _footer(self, end_ns: int) -> tuple[str, ...]:
         where, topic = self._kafka.bootstrap, self._kafka.scope + RETURNS.name
         row = f'{{"strategy_id":"mine","period_end":"{format_instant(end_ns)}","return":0.001}}'
+        served = () if self._port is None else (words_of(self._port),)
         return (
+            *served,
             "Try in another terminal:",
             "  apse explain last",
             "  apse halt --portfolio demo     (and: apse resume --portfolio demo)",

@@ -43,7 +43,9 @@ class EmbeddedStore:
         self._file = Path(self._folder.name) / "views.sqlite" if self._folder else file
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
+        self._unused = threading.Condition()
+        self._users = 0
+        self._closed = False
         with self._connected() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
@@ -133,13 +135,16 @@ class EmbeddedStore:
 
     def clear(self) -> None:
         """Forget everything that is stored."""
-        with self._connected() as connection:
+        with self._connected() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
             for table in ("views", "series", "told", "positions"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608  # names of our own
 
     def close(self) -> None:
-        """Let go of everything."""
-        with self._lock:
+        """Let go of everything, once nobody is reading or writing any more."""
+        with self._unused:
+            self._closed = True
+            self._unused.wait_for(lambda: self._users == 0)
             for connection in self._opened:
                 connection.close()
             self._opened.clear()
@@ -149,6 +154,11 @@ class EmbeddedStore:
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         """Hand out this thread's connection."""
+        with self._unused:
+            if self._closed:
+                message = "the embedded store was closed"
+                raise StoreUnavailableError(message)
+            self._users += 1
         connection = getattr(self._local, "connection", None)
         try:
             if connection is None:
@@ -158,9 +168,13 @@ class EmbeddedStore:
                 )
                 connection.execute("PRAGMA synchronous = NORMAL")
                 self._local.connection = connection
-                with self._lock:
+                with self._unused:
                     self._opened.append(connection)
             yield connection
         except sqlite3.Error as error:
             message = f"the embedded store: {error}"
             raise StoreUnavailableError(message) from error
+        finally:
+            with self._unused:
+                self._users -= 1
+                self._unused.notify_all()

@@ -9,6 +9,9 @@ from streams.readmodel.changes import Change
 TOLD_MAX: Final = 10_000
 """Live events that a store keeps, for listeners that come back."""
 
+FILLING: Final = "filling"
+"""Key of a word that changes whenever the store is filled anew: live events count from there."""
+
 Place = tuple[str, int]
 """Topic and partition."""
 

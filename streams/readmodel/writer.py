@@ -1,5 +1,6 @@
 """Follows the public topics and keeps a store's views: the only writer of a store."""
 
+import secrets
 import threading
 from typing import Final
 
@@ -9,7 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 from streams.kafka.clients import reader_config
 from streams.observe.clock import now_ns
 from streams.readmodel.changes import READ, Change, Put, Source, changes_of
-from streams.readmodel.store import Place, Store, StoreUnavailableError
+from streams.readmodel.store import FILLING, Place, Store, StoreUnavailableError
 from streams.settings import KafkaSettings
 
 _POLL_S: Final = 0.05
@@ -94,7 +95,8 @@ class Writer:
         origin = consumer.list_topics(timeout=_METADATA_TIMEOUT_S).cluster_id or ""
         if self._store.get(ORIGIN) != origin.encode():  # empty, or of another broker
             self._store.clear()
-            self._store.apply([Put(ORIGIN, origin.encode())], {})
+            filling = secrets.token_hex(4).encode()
+            self._store.apply([Put(ORIGIN, origin.encode()), Put(FILLING, filling)], {})
         known = self._store.positions()
         places = []
         for topic in READ:

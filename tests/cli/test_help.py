@@ -11,7 +11,7 @@ from streams.cli import app as application
 COMMANDS = {
     "estimate", "optimize", "replay", "init", "policy check", "up", "demo", "topics", "publish",
     "tail", "doctor", "explain", "halt", "resume", "reduce", "rebalance", "pause", "strategy add",
-    "dlq list", "dlq replay",
+    "dlq list", "dlq replay", "api", "token", "frontier",
 }  # fmt: skip
 NEEDS_BROKER = [
     ["halt", "--portfolio", "p"],
@@ -25,6 +25,7 @@ NEEDS_BROKER = [
     ["tail"],
     ["explain"],
     ["topics", "--create"],
+    ["api"],
 ]
 
 
@@ -45,7 +46,7 @@ def test_the_commands_are_those_promised():
     assert set(all_commands()) == COMMANDS
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS - {"up"}))
+@pytest.mark.parametrize("name", sorted(COMMANDS - {"up", "api"}))
 def test_what_prints_an_answer_prints_json_too(name):
     flags = {flag for option in all_commands()[name].params for flag in option.opts}
     assert "--json" in flags

@@ -8,6 +8,8 @@ import tomllib
 
 import pytest
 
+from streams.api.hosting import API
+from streams.api.security import is_loopback
 from streams.operate.supervisor import ENGINE as SUPERVISED
 from streams.operate.supervisor import executor
 from streams.settings import load_settings
@@ -25,13 +27,13 @@ def module_of(service):
 
 
 def test_the_services_are_those_that_are_documented():
-    assert set(ENGINE) == {"topics", "ingest", "worker", "optimizer", "executor"}
+    assert set(ENGINE) == {"topics", "ingest", "worker", "optimizer", "executor", "api"}
     assert set(SERVICES) - set(ENGINE) == {"kafka", "redis", "prometheus", "grafana"}
 
 
 def test_the_processes_are_those_of_the_supervisor():
     modules = {module_of(service) for name, service in ENGINE.items() if name != "topics"}
-    assert modules == {command[0] for command in (*SUPERVISED, executor("b:1", ""))}
+    assert modules == {command[0] for command in (*SUPERVISED, executor("b:1", ""), API)}
 
 
 @pytest.mark.parametrize("name", sorted(set(ENGINE) - {"topics"}))
@@ -65,6 +67,19 @@ def test_the_environment_of_a_service_is_known_settings(name):
     assert str(settings.metrics.port) in (ROOT / "deploy/prometheus/prometheus.yml").read_text()
 
 
+def test_the_api_keeps_its_views_in_redis_and_asks_for_tokens():
+    service = ENGINE["api"]
+    settings = load_settings({key: str(value) for key, value in service["environment"].items()})
+    assert settings.api.store.startswith("redis://redis:")
+    assert set(service["profiles"]) == set(SERVICES["redis"]["profiles"])
+    assert not is_loopback(settings.api.host)
+    (secret,) = service["secrets"]
+    assert settings.api.tokens == f"/run/secrets/{secret}"
+    assert secret in load()["secrets"]
+    assert service["ports"][0].endswith(f":{settings.api.port}")
+    assert f":{settings.api.port}/livez" in service["healthcheck"]["test"][3]
+
+
 def test_the_executor_is_told_the_same_broker_as_its_environment():
     given = {"APSE_KAFKA__BOOTSTRAP": "b:1", "APSE_KAFKA__SCOPE": "blue-"}
     service = load(given)["services"]["executor"]
@@ -93,7 +108,8 @@ def test_what_a_service_waits_for_exists_and_can_become_so(name):
 
 def test_the_order_is_broker_then_topics_then_the_processes():
     assert set(ENGINE["topics"]["depends_on"]) == {"kafka"}
-    for name in set(ENGINE) - {"topics"}:
+    assert set(ENGINE["api"]["depends_on"]) == {"topics", "redis"}
+    for name in set(ENGINE) - {"topics", "api"}:
         assert ENGINE[name]["depends_on"] == {
             "topics": {"condition": "service_completed_successfully"}
         }

@@ -71,6 +71,8 @@ def test_the_dockerfile_keeps_the_rules():
         ("COPY schemas schemas", "ADD schemas schemas", "ADD"),
         ("--require-hashes ", "", "without hashes"),
         ("install --no-deps --require", "install --require", "resolves"),
+        ("npm ci", "npm install", "without hashes"),
+        ("FROM node:22.20-slim", "FROM node:lts", "not pinned"),
     ],
 )
 def test_each_rule_can_be_broken(before, after, fault):

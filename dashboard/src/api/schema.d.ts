@@ -760,7 +760,7 @@ export interface components {
          *         ``spread`` stands in the order of ``strategies``, 0 for those who took no part; ``relaxed`` says
          *         what would have to give where no weights meet the limits. ``instead`` names the objective that
          *         was solved in place of the one asked for, and why; ``gap`` is the share of the objective by
-         *         which the optimum may be better than the answer.
+         *         which the optimum may be better than the answer, None where no bound is known.
          */
         Decision: {
             /** @default  */
@@ -794,7 +794,7 @@ export interface components {
             /** @default [] */
             fallback_steps: string[];
             /** @default 0 */
-            gap: number;
+            gap: number | null;
             /** @default null */
             gate: components["schemas"]["GateCheck"] | null;
             /** @default  */

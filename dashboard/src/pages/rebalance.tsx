@@ -22,7 +22,7 @@ export default function Rebalance({ portfolio }: PageProps) {
   const confirm = useMutation({
     // One key an intention: a retry of the same click is the same order.
     mutationFn: ({ key, version }: { key: string; version: string }) =>
-      order("RequestAnswer", "/portfolio/rebalance", query, { reason }, { "Idempotency-Key": key, "If-Match": `"${version}"` }),
+      order("RequestAnswer", "/portfolio/rebalance", query, { reason }, { "Idempotency-Key": key, "If-Match": version }),
     retry: (count, error) => count < 2 && !(error instanceof Problem),
     onSuccess: (answer) => setSearch({ portfolio, request: answer.request_id }),
   });
@@ -41,7 +41,7 @@ export default function Rebalance({ portfolio }: PageProps) {
         <Button
           disabled={seen?.decision.outcome !== "accepted"}
           loading={confirm.isPending}
-          onClick={() => seen !== undefined && confirm.mutate({ key: crypto.randomUUID(), version: seen.version })}
+          onClick={() => seen !== undefined && confirm.mutate({ key: newKey(), version: `"${seen.version}"` })}
         >
           Confirm
         </Button>
@@ -49,7 +49,12 @@ export default function Rebalance({ portfolio }: PageProps) {
       {preview.error !== null && <Failure error={preview.error} />}
       {moved && (
         <Alert color="orange" title="The portfolio has moved on" role="alert">
-          {confirm.error?.message}
+          <Stack gap="xs" align="flex-start">
+            <Text size="sm">{confirm.error?.message}</Text>
+            <Button size="xs" variant="default" onClick={() => confirm.mutate({ key: newKey(), version: "*" })}>
+              Order it as things stand now
+            </Button>
+          </Stack>
         </Alert>
       )}
       {confirm.error !== null && !moved && <Failure error={confirm.error} />}
@@ -57,6 +62,11 @@ export default function Rebalance({ portfolio }: PageProps) {
       {seen !== undefined && <Shown preview={seen} />}
     </Stack>
   );
+}
+
+/** A name for one order, so that a repeat of it stays one. (`randomUUID` is not there without TLS.) */
+function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function Shown({ preview }: { preview: Preview }) {

@@ -1,0 +1,60 @@
+"""The application on a free port of loopback, in a thread of this process."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+import requests
+import uvicorn
+
+from streams.api.app import Parts, build_app
+from streams.settings import ApiSettings, Settings
+from tests.ports import free_ports
+
+START_TIMEOUT_S = 20.0
+TIMEOUT_S = 20.0
+
+
+class Client(requests.Session):
+    """Asks one server, by paths."""
+
+    def __init__(self, base):
+        super().__init__()
+        self.base = base
+        self.trust_env = False
+
+    def request(self, method, url, **how):
+        how.setdefault("timeout", TIMEOUT_S)
+        return super().request(method, self.base + url, **how)
+
+
+@contextmanager
+def served(store, world, **api):
+    """Serve a world's views; yields a client of it."""
+    port = free_ports(1)
+    settings = Settings(api=ApiSettings(port=port, **api))
+    parts = Parts(store=store, follower=world, outbox=world, image_of=world.image)
+    with running(build_app(settings, parts), port) as client:
+        yield client
+
+
+@contextmanager
+def running(app, port):
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    end = time.monotonic() + START_TIMEOUT_S
+    while not server.started:
+        assert thread.is_alive(), "the application did not start"
+        assert time.monotonic() < end, "the application did not start in time"
+        time.sleep(0.01)
+    try:
+        with Client(f"http://127.0.0.1:{port}") as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(10.0)
+        assert not thread.is_alive()
