@@ -26,7 +26,7 @@ _SECOND_NS: Final = 1_000_000_000
 
 
 class _Cached(NamedTuple):
-    stamp: tuple[int, int]
+    stamp: tuple[int, int, bool]
     body: Body
     data: bytes
     digest: str
@@ -69,7 +69,8 @@ class Server:
         with self._lock:
             held = self._cached.get(question)
         try:
-            stamp = (self._views.store.newest_told(), self._clock_ns() // _SECOND_NS)
+            second = self._clock_ns() // _SECOND_NS
+            stamp = (self._views.store.newest_told(), second, self._views.caught_up)
             if held is not None and held.stamp == stamp:
                 return held
             body = build()
@@ -94,7 +95,7 @@ def _degraded(body: Body) -> Body:
     return marked
 
 
-def _cached(stamp: tuple[int, int], body: Body) -> _Cached:
+def _cached(stamp: tuple[int, int, bool], body: Body) -> _Cached:
     data = orjson.dumps(body)
     return _Cached(stamp, body, data, hashlib.blake2b(data, digest_size=12).hexdigest())
 

@@ -31,6 +31,11 @@ class Views:
         self._clock_ns = clock_ns
         self._default = default
 
+    @property
+    def caught_up(self) -> bool:
+        """Tell whether the views follow the topics."""
+        return self._health.caught_up
+
     def portfolio(self, wanted: str | None) -> str:
         """Return the id of a portfolio that exists: the one wanted, or the default."""
         known = self.portfolio_ids()
