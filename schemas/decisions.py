@@ -164,7 +164,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``spread`` stands in the order of ``strategies``, 0 for those who took no part; ``relaxed`` says
     what would have to give where no weights meet the limits. ``instead`` names the objective that
     was solved in place of the one asked for, and why; ``gap`` is the share of the objective by
-    which the optimum may be better than the answer.
+    which the optimum may be better than the answer, None where no bound is known.
     """
 
     decision_id: str
@@ -205,7 +205,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spread: WeightSpread | None = None
     relaxed: tuple[RelaxedLimit, ...] = ()
     instead: str = ""
-    gap: float = 0.0
+    gap: float | None = 0.0
 
 
 class RebalanceCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -53,7 +53,7 @@ Weight = Annotated[
     float, Meta(ge=-100.0, le=100.0, description="share of the portfolio's NAV, 100 at the most")
 ]
 Ordinal = Annotated[int, Meta(ge=1, le=INTEGER_MAX, description="counts from 1, and rises")]
-Bps = Annotated[float, Meta(ge=0.0, description="basis points, 1e-4")]
+Bps = Annotated[float, Meta(ge=0.0, le=10_000.0, description="basis points, 1e-4")]
 TEXT_LENGTH_MAX: Final = 2000
 Text = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX)]
 

@@ -53,7 +53,7 @@ class PortfolioPolicy(Section, frozen=True, kw_only=True):
 
     portfolio_id: PortfolioId
     bar: Bar
-    periods_per_year: Annotated[float, Meta(gt=0.0)]
+    periods_per_year: Annotated[float, Meta(gt=0.0, le=1e9)]
     strategies: tuple[StrategyEntry, ...] | FromReturns
     initial_weights: dict[StrategyId, Weight] = field(default_factory=dict)
     estimation: Estimation = Estimation()

@@ -7,8 +7,9 @@ from msgspec import Meta, field
 from schemas.policy.section import PositiveInt, Section, Share
 from schemas.units import Bps, StrategyId
 
-Positive = Annotated[float, Meta(gt=0.0)]
-NonNegative = Annotated[float, Meta(ge=0.0)]
+Positive = Annotated[float, Meta(gt=0.0, le=1e18)]
+NonNegative = Annotated[float, Meta(ge=0.0, le=1e18)]
+Money = Annotated[float, Meta(ge=1e-9, le=1e18)]
 
 
 class Impact(Section, frozen=True, kw_only=True):
@@ -53,11 +54,11 @@ class Execution(Section, frozen=True, kw_only=True):
     """
 
     delay_bars: Literal[0, 1] = 0
-    capital: Positive | None = None
+    capital: Money | None = None
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3,8}$(?!\n)")] | None = None
     compounding: Literal["full", "fixed"] = "full"
-    lot: Positive | None = None
-    lots: dict[StrategyId, Positive] = field(default_factory=dict)
+    lot: Money | None = None
+    lots: dict[StrategyId, Money] = field(default_factory=dict)
 
 
 class Drift(Section, frozen=True, kw_only=True):

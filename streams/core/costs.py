@@ -17,6 +17,9 @@ from streams.core.arrays import FloatArray, IntArray
 BPS: Final = 1e-4
 TRADED_MIN: Final = 1e-9
 """A change of weight up to this is rounding, and no trade that takes a ticket."""
+_SQUARABLE_MAX: Final = 1e150
+_COEFFICIENT_MAX: Final = 1e100
+"""Any trade costs all there is long before: the product with no trade is 0, and not NaN."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,8 @@ class CostModel:
     def of(self, before: FloatArray, after: FloatArray) -> CostParts:
         """Return the cost of going from weights (N,) to others: both sides, cash free."""
         traded = np.abs(after - before)
-        impact = float(self.impact @ traded**1.5) if self.impact.size else 0.0
+        # a trade costs no more than all there is, whatever volatility its impact comes from
+        impact = min(float(self.impact @ traded**1.5), 1.0) if self.impact.size else 0.0
         names = int((traded > TRADED_MIN).sum()) if self.ticket else 0
         return CostParts(
             linear=self.linear * float(traded.sum()), impact=impact, ticket=self.ticket * names
@@ -90,7 +94,9 @@ def impact_coefficients(
     if impact is None:
         return np.zeros(0)
     capacity = np.array([impact.capacities.get(name, impact.capacity) for name in names])
-    return np.asarray(impact.coefficient * volatility_per_bar / np.sqrt(capacity))
+    with np.errstate(over="ignore"):
+        found = impact.coefficient * volatility_per_bar / np.sqrt(capacity)
+    return np.asarray(np.minimum(found, _COEFFICIENT_MAX))
 
 
 def spread_of(returns: FloatArray) -> FloatArray:
@@ -102,5 +108,8 @@ def spread_of(returns: FloatArray) -> FloatArray:
     count = known.sum(axis=0)
     values = np.where(known, returns, 0.0)
     centre = values.sum(axis=0) / np.maximum(count, 1)
-    squares = np.where(known, (values - centre) ** 2, 0.0).sum(axis=0)
-    return np.asarray(np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1)), 0.0))
+    apart = np.where(known, values - centre, 0.0)
+    size = np.abs(apart).max(axis=0, initial=0.0)
+    size = np.where(size > _SQUARABLE_MAX, size, 1.0)  # the square of more is beyond float64
+    squares = ((apart / size) ** 2).sum(axis=0)
+    return np.asarray(np.where(count > 1, size * np.sqrt(squares / np.maximum(count - 1, 1)), 0.0))

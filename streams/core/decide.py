@@ -3,6 +3,7 @@
 Nothing here knows of queues, bars or brokers.
 """
 
+import math
 from dataclasses import replace
 from typing import Final
 
@@ -74,7 +75,7 @@ def build_request(
     except DataError as error:
         return f"not_finite: {error}"
     mean_annual = expected.mean
-    if not (np.isfinite(cov_annual).all() and np.isfinite(mean_annual).all()):
+    if not all(np.isfinite(a).all() for a in (cov_annual, mean_annual, expected.standard_error)):
         return "not_finite: an annual estimate is beyond float64"
     low, high = problem_limits(book, selection, policy, context.bar_end_ns)
     outside = np.ones(len(book.names), dtype=bool)
@@ -318,7 +319,7 @@ def _told(
         fallback=step_of(reply),
         fallback_steps=steps_of(pending.request, reply),
         instead=reply.instead,
-        gap=reply.gap,
+        gap=reply.gap if math.isfinite(reply.gap) else None,  # a local optimum has no bound
         shadow_prices=reply.explanation.shadow_prices if reply.explanation else (),
     )
 

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from schemas.decisions import GateCheck, GateWaiver
 from schemas.policy import NetBenefit, PortfolioPolicy
 from streams.core.arrays import FloatArray
@@ -19,6 +21,8 @@ EXPECTING: Final = ("mean_variance", "robust_mean_variance", "kelly")
 BREACH_MAX: Final = 0.01
 """Held weights may pass a limit by this much before the gate has no say: prices moved them there,
 and a limit that binds is passed by a little at every bar."""
+_FIGURE_MAX: Final = 1e300
+"""Returns that are claimed to be huge make no figure beyond this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +81,10 @@ def utility_gain(
         apart = after - before
         gain = half * float(apart @ cov_annual @ apart)
         moved = half * (centred @ apart) ** 2
-    spread = float(moved.std(ddof=1)) if len(moved) > 1 else 0.0
-    return Gain(
-        annual=gain, error_annual=policy.periods_per_year * spread / math.sqrt(max(len(moved), 1))
-    )
+    size = float(np.abs(moved).max(initial=0.0)) or 1.0  # its square may be beyond float64
+    spread = size * float((moved / size).std(ddof=1)) if len(moved) > 1 else 0.0
+    error = policy.periods_per_year * spread / math.sqrt(max(len(moved), 1))
+    return Gain(annual=_bounded(gain), error_annual=_bounded(error, unknown=_FIGURE_MAX))
 
 
 def check(
@@ -108,7 +112,7 @@ def check(
     horizon = policy.costs.horizon_bars
     assert horizon is not None, "the policy is checked: a gate has a horizon"
     years = horizon / policy.periods_per_year
-    left = years * (gain.annual - gate.standard_errors * gain.error_annual)
+    left = _bounded(years * (gain.annual - gate.standard_errors * gain.error_annual))
     return GateCheck(
         passed=left > gate.k * cost,
         gain=left,
@@ -120,6 +124,11 @@ def check(
         standard_errors=gate.standard_errors,
         waived=waived,
     )
+
+
+def _bounded(figure: float, unknown: float = -_FIGURE_MAX) -> float:
+    """Return a figure that JSON can tell; one that is no number counts against the trade."""
+    return unknown if math.isnan(figure) else min(max(figure, -_FIGURE_MAX), _FIGURE_MAX)
 
 
 def words_of(check: GateCheck) -> str:

@@ -16,6 +16,7 @@ from streams.core.arrays import FloatArray
 from streams.core.optimize import GroupLimit, Problem
 
 _WHOLE: Final = 1e-9  # lots: a weight this near to a multiple is one
+_CAPITAL_MAX: Final = 1e100  # a NAV of claimed returns has no bound; its lots are still counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,7 +47,7 @@ def capital_of(execution: Execution, nav: float) -> float | None:
     if execution.capital is None:
         return None
     capital = execution.capital * (nav if execution.compounding == "full" else 1.0)
-    return capital if capital > 0.0 else None
+    return min(capital, _CAPITAL_MAX) if capital > 0.0 else None
 
 
 def in_lots(

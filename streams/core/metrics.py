@@ -298,7 +298,9 @@ def _tails(values: FloatArray, count: IntArray, tail: FloatArray) -> None:
     quantile = np.where(part > 0, low + (high - low) * (part / _PERCENT), low)
     in_tail = count * percents
     whole, part = np.divmod(in_tail, _PERCENT)
-    total = np.add.accumulate(tail[: max(int(whole.max(initial=0)), 1)], axis=0)
+    total = tail[: max(int(whole.max(initial=0)), 1)].copy()
+    for place in range(1, len(total)):  # row after row: an accumulating ufunc is slower
+        total[place] += total[place - 1]
     worst = np.where(whole > 0, nth(total, np.maximum(whole - 1, 0)), 0.0)
     worst += np.where(part > 0, nth(tail, whole) * (part / _PERCENT), 0.0)
     worst /= in_tail / _PERCENT

@@ -13,7 +13,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -32,6 +32,7 @@ __all__ = [
     "random_portfolios",
     "scores",
 ]
+_SQUARE_MAX: Final = 1e200  # claimed returns beyond float64 leave a sum that is told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,8 @@ def scores(
     Returns
     -------
     squares : FloatArray
-        (B, M + 1) of (w'r)^2 / h, the held portfolio last; NaN where nothing was at risk.
+        (B, M + 1) of (w'r)^2 / h, the held portfolio last; NaN where nothing was at risk, or more
+        than a number tells.
     logs : FloatArray
         (B, M + 1) of ln h.
     """
@@ -150,8 +152,12 @@ def scores(
     earned = np.empty_like(variance)
     earned[:, :-1] = known @ random.T
     earned[:, -1] = (own * known).sum(axis=1)
-    risky = variance > 0.0
-    squares = np.divide(earned * earned, variance, out=np.full_like(variance, np.nan), where=risky)
+    risky = (variance > 0.0) & np.isfinite(variance)
+    with np.errstate(over="ignore"):
+        squares = np.divide(
+            earned * earned, variance, out=np.full_like(variance, np.nan), where=risky
+        )
+    squares = np.minimum(squares, _SQUARE_MAX)
     logs = np.log(variance, out=np.full_like(variance, np.nan), where=risky)
     return squares, logs
 
@@ -272,10 +278,11 @@ class ForecastQuality:
         if not self.demoted or demote is None:
             return ""
         own = self._latest[0]
-        assert own.bias_random is not None
         low, high = demote.band
+        # where nothing was at risk in any bar that is left, no bias brings the own one back
+        bias = "unknown" if own.bias_random is None else f"{own.bias_random:.4f}"
         return (
-            f"{own.covariance} demoted to {demote.to}: bias {own.bias_random:.4f} over "
+            f"{own.covariance} demoted to {demote.to}: bias {bias} over "
             f"{own.n_bars} bars, band {low:g} to {high:g}"
         )
 

@@ -135,11 +135,14 @@ def _dates(
     for window in figures:
         path = window.path
         if path is not None and window.paths_told[-1]:
-            places = {"max_drawdown_start": path.start, "max_drawdown_trough": path.trough}
+            start, trough = path.start[-1].tolist(), path.trough[-1].tolist()
             told: dict[int, str | None] = {-1: None}
-            for bars_ago in {int(ago) for place in places.values() for ago in place[-1]} - {-1}:
+            for bars_ago in {*start, *trough} - {-1}:
                 told[bars_ago] = format_instant(_end_ns(history, since_bars + bars_ago))
-            return {name: [told[int(ago)] for ago in place[-1]] for name, place in places.items()}
+            return {
+                "max_drawdown_start": [told[bars_ago] for bars_ago in start],
+                "max_drawdown_trough": [told[bars_ago] for bars_ago in trough],
+            }
     return None
 
 

@@ -46,6 +46,18 @@ def test_the_spread_of_returns_with_holes_is_that_of_pandas():
     assert spread_of(returns) == pytest.approx(expected, rel=1e-12)
 
 
+def test_impact_of_any_volatility_costs_no_more_than_all_there_is():
+    claimed = np.array([[1e300, 0.01], [-1.0, 0.02], [1e300, 0.0]])
+    spread = spread_of(claimed)
+    assert np.isfinite(spread).all()
+    policy = Costs(impact=Impact(coefficient=1e18, capacity=1e-18))
+    model = CostModel(
+        linear=0.0, impact=impact_coefficients(policy, ("a", "b"), spread), ticket=0.0
+    )
+    assert model.of(np.array([0.5, 0.5]), np.array([0.4, 0.6])).total == 1.0
+    assert model.of(np.array([0.5, 0.5]), np.array([0.5, 0.5])).total == 0.0
+
+
 def test_columns_move_with_their_impact():
     model = CostModel(linear=0.0, impact=np.array([0.1, 0.2]), ticket=0.0)
     assert model.select(np.array([1, -1, 0])).impact.tolist() == [0.2, 0.0, 0.1]

@@ -356,3 +356,9 @@ def test_a_million_bars_keep_six_digits_with_fading_weights():
         walk.push(block)
         walk.push(block[:1])  # so that rebuilds fall on other rows
     assert_close(walk.rolling.matrix(), covariance_by_definition(walk.rows(), "ewma:0.94"), 1e-12)
+
+
+def test_average_correlation_is_told_of_any_size():
+    matrix = np.array([[1.0, 0.3, 0.3], [0.3, 1.0, 0.3], [0.3, 0.3, 1.0]])
+    told = average_correlation(matrix * 1e308, np.ones(3))
+    assert told == pytest.approx(0.3, abs=1e-12)  # roundings

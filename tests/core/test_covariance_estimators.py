@@ -523,3 +523,14 @@ def test_rows_with_holes_and_cut_ones_are_looked_at_again():
         assert not spec.is_online
         assert not spec.is_finished_online
         assert spec.online.is_online
+
+
+@pytest.mark.parametrize("literal", ALL)
+@pytest.mark.parametrize("size", [1e80, 1e155, 1e300])
+def test_returns_of_any_size_are_estimated_or_refused(literal, size):
+    rows = np.random.default_rng(5).standard_normal((60, 3)) * size
+    try:
+        found = estimate(rows, parse_covariance(literal))
+    except DataError:
+        return
+    assert np.isfinite(found.matrix).all()

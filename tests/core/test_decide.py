@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from schemas.codec import encode_message
 from schemas.decisions import Trigger
 from schemas.optimize import OptimizeReply, SolveDiagnostics
 from streams.core.conclusions import declined, given_up
@@ -227,6 +228,14 @@ def test_who_answered_and_how_fast_changes_no_decision():
     assert decide(pending, answer(pending), policy, returns) == decide(
         pending, answer(pending, diagnostics=slow), policy, returns
     )
+
+
+def test_an_answer_without_a_bound_is_told_without_one():
+    policy = policy_for(NAMES)
+    pending = asked(policy, book(policy), context())
+    decision = decide(pending, answer(pending, gap=np.inf), policy, book(policy).returns)
+    assert decision.outcome == "accepted"
+    assert msgspec.json.decode(encode_message(decision))["gap"] is None
 
 
 def test_a_request_given_up_keeps_its_estimates():

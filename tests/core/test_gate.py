@@ -79,6 +79,20 @@ def test_no_trade_gains_nothing_surely():
     assert (gain.annual, gain.error_annual) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("size", [1e100, 1e153, 1e200])
+def test_returns_whose_squares_are_no_numbers_leave_a_verdict_that_is(size):
+    rows = returns() * size
+    mean, cov = np.zeros(3), np.eye(3) * size
+    with np.errstate(over="ignore", invalid="ignore"):
+        gain = utility_gain(
+            policy("mean_variance"), np.array([0.6, 0.3, 0.1]), np.full(3, 1 / 3), mean, cov, rows
+        )
+    rule = policy()
+    verdict = check(rule, NetBenefit(standard_errors=1.0), gain, 0.001)
+    assert np.isfinite([gain.annual, gain.error_annual, verdict.gain]).all()
+    assert not verdict.passed
+
+
 def judged(annual, error, cost, **gate):
     rows_policy = policy(gate={"k": 2.0, "standard_errors": 0.5, **gate})
     return check(rows_policy, gate_of(rows_policy), Gain(annual=annual, error_annual=error), cost)

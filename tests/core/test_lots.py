@@ -79,6 +79,8 @@ def test_capital_follows_nav_unless_it_is_fixed():
     assert capital_of(Execution(capital=1e6, compounding="fixed"), 1.2) == 1e6
     assert capital_of(Execution(), 1.2) is None
     assert capital_of(Execution(capital=1e6), 0.0) is None
+    beyond = capital_of(Execution(capital=1e18), float(np.finfo(np.float64).max))
+    assert round(beyond / 1e-9) > 0  # whole lots of it can be counted
 
 
 def test_each_strategy_may_have_a_lot_of_its_own():

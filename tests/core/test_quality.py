@@ -179,6 +179,29 @@ def test_an_estimator_that_misses_its_band_is_demoted_and_comes_back():
     assert literals == ["sample", "ewma:0.8"]
 
 
+def test_a_demotion_outlives_the_bars_that_it_came_from():
+    rng = np.random.default_rng(3)
+    policy = policy_of(
+        quality=Quality(window_bars=10, portfolios=4, every_bars=1),
+        demote=Demote(to="oas", min_bars=3, band=(0.99, 1.01)),
+    )
+    judge = Judge(policy).push(0.01 * rng.standard_normal((120, 4)))
+    assert judge.quality.demoted
+    judge.push(np.zeros((120, 4)))  # nothing at risk: the window holds no score any more
+    assert "bias unknown over 0 bars" in judge.quality.reason()
+
+
+@pytest.mark.parametrize("size", [1e155, 1e300])
+def test_returns_whose_squares_are_no_numbers_leave_figures_that_are(size):
+    rows = np.full((3, 2), size)
+    shares = np.full((1, 2), 0.5)
+    told = quality_of("sample", *scores(rows, np.full((3, 2), 0.5), shares, np.eye(2)))
+    assert np.isfinite([told.bias_random, told.bias_held, told.qlike_held]).all()
+    beyond = np.full((2, 2), np.inf)
+    untold = quality_of("sample", *scores(rows, np.full((3, 2), 0.5), shares, beyond))
+    assert untold.bias_random is None
+
+
 def test_a_forecast_is_of_those_who_had_enough_and_fresh_values_then():
     rows = ragged_returns(5, 60, 4, 0.0)
     rows[:30, 1] = np.nan

@@ -145,7 +145,7 @@ CUSTOM = FULL | {
             {"cvar": {"alpha": 0.9}, "bound": 0.05},
             {"sum": {"scope": "tags.fast"}, "bound": 0.2, "sense": "ge"},
         ],
-    }
+    },
 }
 OF_ANOTHER_OBJECTIVE = {"from_returns", "target", "budgets", "python"}
 FREE_KEYS = {
@@ -280,6 +280,7 @@ def test_key_that_is_no_text_is_refused():
         (("bar",), "1day", "'1day'"),
         (("periods_per_year",), 0, "> 0.0"),
         (("periods_per_year",), True, "bool"),
+        (("periods_per_year",), 1e10, "<= 1000000000.0"),
         (("periods_per_year",), "252", "str"),
         (("strategies", 1, "id"), "a/b", "regex"),
         (("strategies", 0, "weight_max"), "half", "str"),
@@ -298,6 +299,9 @@ def test_key_that_is_no_text_is_refused():
         (("constraints", "long_only"), "yes", "str"),
         (("constraints", "turnover_max"), 0, "> 0.0"),
         (("costs", "linear_bps"), -1, ">= 0.0"),
+        (("costs", "linear_bps"), 10_001, "<= 10000.0"),
+        (("execution", "capital"), 1e-300, ">= 1e-09"),
+        (("execution", "lot"), 1e300, "<= 1e+18"),
         (("cash", "min"), -0.1, ">= 0.0"),
         (("cash", "max"), 1.1, "<= 1.0"),
         (("execution", "delay_bars"), 2, "2"),

@@ -212,6 +212,8 @@ def average_correlation(matrix: FloatArray, weights: FloatArray | None = None) -
     inverse = np.divide(1.0, deviations, out=np.zeros_like(deviations), where=live)
     risk = live.astype(np.float64) if weights is None else weights * deviations
     direction = risk * inverse
+    if (largest := np.abs(risk).max(initial=0.0)) > 1e150:  # noqa: PLR2004  its square would overflow
+        risk, direction = risk / largest, direction / largest  # any unit will do
     own = float(risk @ risk)
     pairs = float(risk.sum()) ** 2 - own
     # Two equal risks give pairs = own; a lone one leaves only the rounding of its square.

@@ -61,8 +61,9 @@ def oas_shrinkage(moments: FloatArray, count: float) -> float:
         return 0.0  # one variance is its own average
     mean_square = float(np.vdot(moments, moments)) / size**2
     mean_variance = float(np.trace(moments)) / size
-    above = mean_square + mean_variance**2
-    below = (count + 1.0) * (mean_square - mean_variance**2 / size)
+    square = mean_variance * mean_variance  # inf where it overflows; a power of it would raise
+    above = mean_square + square
+    below = (count + 1.0) * (mean_square - square / size)
     if not np.isfinite(above):
         return float("nan")
     return 1.0 if below <= 0.0 else min(above / below, 1.0)

@@ -16,6 +16,7 @@ __all__ = ["CovarianceSummary", "ProductSums"]
 # that has lost two of them, and is made anew.
 _SHARE_LEFT_MIN: Final = 0.01
 _BLOCK_COLUMNS: Final = 64  # 64 x 1000 float64 = 512 kB: worked on while in the cache
+_BELOW: Final = np.tri(_BLOCK_COLUMNS, k=-1, dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +121,7 @@ class ProductSums:
             matrix[start:stop, start:stop] = square + np.triu(square, 1).T
             matrix[start:stop, stop:] = block[:, stop - start :]
             matrix[stop:, start:stop] = block[:, stop - start :].T
-        matrix[np.diag_indices(columns)] += added
+        _diagonal(matrix)[:] += added
         return matrix
 
     def summary(self) -> CovarianceSummary:
@@ -161,7 +162,7 @@ class ProductSums:
     def _central_blocks(self) -> Iterator[tuple[int, FloatArray, BoolArray]]:
         columns = self._own.size
         mean = self._linear / max(self.count, 1)
-        below = np.tri(min(columns, _BLOCK_COLUMNS), k=-1, dtype=np.bool_)
+        below = _BELOW[:columns, :columns]
         for start in range(0, columns, _BLOCK_COLUMNS):
             stop = min(start + _BLOCK_COLUMNS, columns)
             block = self._products[start:, start:stop].T
@@ -192,7 +193,7 @@ class ProductSums:
         for _, block, below in self._central_blocks():
             square = block[:, : len(block)]
             square[below] = 0.0
-            square[np.diag_indices(len(square))] = 0.0
+            _diagonal(square)[:] = 0.0
             others += 2.0 * float(np.vdot(block, block))
         others /= count * count
         share = shrinkage(
@@ -240,7 +241,7 @@ class ProductSums:
             np.multiply(block, inverse[start:], out=block)
             square = block[:, : len(block)]
             square[below] = -np.inf
-            square[np.diag_indices(len(square))] = -np.inf
+            _diagonal(square)[:] = -np.inf
             block[dead[start:stop]] = -np.inf
             block[:, dead[start:]] = -np.inf
             row, column = divmod(int(block.argmax()), block.shape[1])
@@ -248,3 +249,9 @@ class ProductSums:
             if rho > (-np.inf if best is None else best[2]):
                 best = start + row, start + column, min(max(rho, -1.0), 1.0)
         return best
+
+
+# A view to write through.
+def _diagonal(square: FloatArray) -> FloatArray:
+    diagonal: FloatArray = np.einsum("ii->i", square)
+    return diagonal

@@ -306,11 +306,12 @@ def _run(program: "cp.Problem", tolerance: float) -> str:
         try:
             solve(
                 solver="CLARABEL",
+                warm_start=False,  # the answer depends on nothing that was solved before
                 tol_gap_abs=tolerance,
                 tol_gap_rel=tolerance,
                 tol_feas=tolerance,
                 max_threads=1,
             )
-        except cvxpy().SolverError as error:
+        except (cvxpy().SolverError, ValueError) as error:  # the latter: a number overflowed
             return str(error)
     return str(program.status)

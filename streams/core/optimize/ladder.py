@@ -62,7 +62,8 @@ def _on_the_other_road(problem: Problem) -> Outcome:
 
 
 def _by_rule(objective: str) -> Callable[[Problem], Outcome]:
-    return lambda problem: solve(replace(problem, objective=objective))
+    """Return a step that follows a rule, to which no charge can be made."""
+    return lambda problem: solve(replace(problem, objective=objective, costs=None, penalty=None))
 
 
 _ATTEMPTS: Final[dict[Step, Callable[[Problem], Outcome]]] = {

@@ -78,7 +78,7 @@ def solve_modelled(problem: Problem) -> Solved | Failed:
     for solver, tolerance in _ATTEMPTS:
         try:
             _run(program.problem, tolerance, solver)
-        except cvxpy().SolverError as error:
+        except (cvxpy().SolverError, ValueError) as error:  # the latter: a parameter overflowed
             said.append(f"cvxpy/{solver} at {tolerance:g}: {error}")
             continue
         status = str(program.problem.status)
@@ -121,7 +121,8 @@ def _run(problem: "cp.Problem", tolerance: float, solver: str = "clarabel") -> N
     with warnings.catch_warnings():
         # An inaccurate solution is told by the status, and then not used.
         warnings.simplefilter("ignore", UserWarning)
-        solve(solver=solver.upper(), **options)
+        # Not warm: a kept solver scales by the numbers it first saw, and its answers by them.
+        solve(solver=solver.upper(), warm_start=False, **options)
 
 
 def _solved(problem: Problem, program: Compiled, units: _Units, solver: str) -> Solved | Failed:
@@ -186,7 +187,8 @@ def _unit_of_ratio(problem: Problem, program: Compiled, units: _Units, scale: fl
     if problem.objective == "risk_parity":
         return 2.0 * units.variance / scale
     gain = float(np.asarray(program.parameters["one"].value))
-    return float(gain * units.mean * units.variance * scale / variance**1.5)
+    # in parts of size 1: a variance of 1e250 to the power 1.5 would raise
+    return float(gain * units.mean / math.sqrt(variance) * (units.variance / variance) * scale)
 
 
 def _point(problem: Problem, program: Compiled) -> Point:

@@ -68,8 +68,9 @@ class WindowFigures:
     def bar(self, place: int) -> "WindowFigures":
         """Give the figures of one of the K bars, as a run of one bar."""
         one = slice(place, place + 1)
-        return replace(
-            self,
+        return WindowFigures(
+            window=self.window,
+            names=self.names,
             block=_bar_of(self.block, one),
             portfolio=_bar_of(self.portfolio, one),
             path=None if self.path is None else self.path.bars(one),

@@ -115,7 +115,7 @@ def expected_best(sharpes: FloatArray, trials: int) -> FloatArray:
 def normal_distribution(values: FloatArray) -> FloatArray:
     """Give the distribution function of the standard normal, NaN where a value is."""
     scaled = (values * -math.sqrt(0.5)).ravel().tolist()
-    tails = np.array([math.erfc(value) for value in scaled], dtype=np.float64)
+    tails = np.fromiter(map(math.erfc, scaled), dtype=np.float64, count=len(scaled))
     return 0.5 * tails.reshape(values.shape)
 
 

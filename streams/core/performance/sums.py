@@ -234,9 +234,12 @@ class SlidingSums:
         self._back[:, leaving] = _total(self._terms(rows, self.anchors, leaving))
 
     def _find_anchors(self, rows: FloatArray) -> None:
+        unknown = np.isnan(self._anchors)
+        if not unknown.any():
+            return
         candidates = self._candidates(rows)
         seen = ~np.isnan(candidates)
-        fresh = np.isnan(self._anchors) & seen.any(axis=0)
+        fresh = unknown & seen.any(axis=0)
         if fresh.any():
             first = seen.argmax(axis=0)
             self._anchors[fresh] = candidates[first[fresh], np.flatnonzero(fresh)]

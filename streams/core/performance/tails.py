@@ -4,7 +4,7 @@ import numpy as np
 
 from streams.core.arrays import FloatArray, IntArray
 from streams.core.performance.sums import Bars
-from streams.core.windows.tail import LossTail, nth
+from streams.core.windows.tail import LossTail, ascending, nth
 
 __all__ = ["QuantileTails"]
 
@@ -46,27 +46,31 @@ class QuantileTails:
         FloatArray
             (2, K, M), the 5 % and the 95 % quantile; infinite or NaN where nothing is.
         """
-        columns = bars.columns
-        if self._at != bars.stop - count or self._tail.bound.shape[1] != 2 * columns:
+        columns, stop = bars.columns, bars.stop
+        first = stop - count
+        if self._at != first or self._tail.bound.shape[1] != 2 * columns:
             self._tail = LossTail((self._window,), 2 * columns)
-            self._tail.forget()
-        self._at = bars.stop
-        quantiles = np.empty((2, count, columns))
-        for place in range(count):
-            stop = bars.stop - count + place + 1
-            self._tail.push(
-                _both(bars.read(stop - 1, stop))[0],
-                _both(bars.read(stop - self._window - 1, stop - self._window)),
-            )
-            n = np.tile(observed[place], 2)[None]
-            short = np.flatnonzero(self._tail.short(n)[0])
-            if short.size:
-                self._tail.sort(0, short, _both(bars.read(stop - self._window, stop)))
-            with np.errstate(invalid="ignore"):  # where nothing is observed
-                low = _quantile(self._tail.lowest[:, 0], n[0])
-            quantiles[0, place] = low[:columns]
-            quantiles[1, place] = -low[columns:]
-        return quantiles
+            every = np.arange(2 * columns)
+            self._tail.sort(0, every, _both(bars.read(first - self._window, first)))
+        self._at = stop
+        lowest = self._tail.extend(
+            _both(bars.read(first, stop)),
+            _both(bars.read(first - self._window, stop - self._window))[:, None],
+        )
+        n = np.concatenate([observed, observed], axis=1)
+        short = self._tail.short(n[:, None], lowest)[:, 0]
+        for place in np.flatnonzero(short.any(axis=1)).tolist():
+            some = np.flatnonzero(short[place])
+            last = first + place + 1
+            rows = _both(bars.read(last - self._window, last))
+            if last == stop:
+                self._tail.sort(0, some, rows)
+            ordered = ascending(rows[:, some])[: len(lowest)]
+            lowest[: len(ordered), place, 0, some] = ordered
+            lowest[len(ordered) :, place, 0, some] = np.inf
+        with np.errstate(invalid="ignore"):  # where nothing is observed
+            low = _quantile(lowest[:, :, 0], n)
+        return np.stack([low[:, :columns], -low[:, columns:]])
 
 
 def _both(rows: FloatArray) -> FloatArray:

@@ -131,9 +131,10 @@ class PlainTerms:
 
     def __call__(self, rows: FloatArray, anchors: FloatArray, given: BoolArray) -> FloatArray:
         """Give the terms of each bar; see ``Terms``."""
-        chosen = rows if given.all() else rows[:, given]
+        every = bool(given.all())
+        chosen = rows if every else rows[:, given]
         seen = ~np.isnan(chosen)
-        x = np.where(seen, chosen - anchors[given], 0.0)
+        x = np.where(seen, chosen - (anchors if every else anchors[given]), 0.0)
         filled = np.where(seen, chosen, 0.0)
         terms = np.empty((self.fields, *chosen.shape))
         terms[_COUNT] = seen
@@ -170,7 +171,8 @@ class LappedTerms:
 
     def __call__(self, rows: FloatArray, anchors: FloatArray, given: BoolArray) -> FloatArray:
         """Give the terms of each bar; see ``Terms``."""
-        powers = _powers(rows[:, given], anchors[given])
+        every = bool(given.all())
+        powers = _powers(rows if every else rows[:, given], anchors if every else anchors[given])
         count = len(rows) - self.lead
         total = powers[:, :count]
         for ahead in range(1, self.lead + 1):
@@ -224,6 +226,8 @@ class LappedSums:
         """Sum over the windows that end with each of the newest ``count`` bars."""
         sums, anchors = self._sums.advance(bars, count)
         stop, start = bars.stop, bars.stop - self._window
+        if count == 1:
+            return Lapped(self._lags, self._with_ends(sums, bars, anchors), anchors)
         for first, step in ((start + 1, 1), (stop, -1)):  # from either end inwards
             total = np.zeros((3, count, bars.columns))
             for place in range(self._lags):
@@ -231,6 +235,19 @@ class LappedSums:
                 total = total + _powers(bars.read(bar - count, bar), anchors)
                 sums = sums + _products(total)
         return Lapped(self._lags, sums, anchors)
+
+    # The same at a single bar: all places of both ends at once, added up in the same order.
+    def _with_ends(self, sums: FloatArray, bars: Bars, anchors: FloatArray) -> FloatArray:
+        lags, start = self._lags, bars.stop - self._window
+        if not lags:
+            return sums
+        ends = [bars.read(start, start + lags), bars.read(bars.stop - lags, bars.stop)[::-1]]
+        total = _powers(np.stack(ends), anchors)
+        for place in range(1, lags):
+            total[:, :, place] += total[:, :, place - 1]
+        for added in _products(total).reshape(len(_PRODUCTS), 2 * lags, 1, -1).swapaxes(0, 1):
+            sums = sums + added
+        return sums
 
 
 # The anchor need not be one of the bars that both observe: what is left of a constant is rounding.

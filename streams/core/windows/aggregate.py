@@ -113,6 +113,27 @@ class RunningAggregate:
         # As an aggregate, but MEAN holds sum d and SQUARES sum d^2, with d = r - anchor.
         self.sums = identity(shape)
 
+    def push(self, row: FloatArray) -> None:
+        """Append one bar, (N,), NaN = missing: the bits of `extend`, without its accumulations."""
+        sums = self.sums
+        observed = ~np.isnan(row)
+        filled = np.where(observed, row, 0.0)
+        np.copyto(self.anchor, filled, where=observed & (sums[COUNT] == 0.0))
+        distance = np.where(observed, filled - self.anchor, 0.0)
+        sums[COUNT] += observed
+        sums[MEAN] += distance
+        sums[SQUARES] += distance * distance
+        loss = np.minimum(filled, 0.0)
+        sums[DOWNSIDE] += loss * loss
+        sums[HITS] += filled > 0.0
+        np.fmin(sums[LOW], row, out=sums[LOW])  # a missing one changes nothing
+        np.fmax(sums[HIGH], row, out=sums[HIGH])
+        wealth = sums[GROWTH]
+        wealth *= 1.0 + filled
+        np.maximum(sums[PEAK], wealth, out=sums[PEAK])
+        np.minimum(sums[TROUGH], wealth, out=sums[TROUGH])
+        np.minimum(sums[DEPTH], wealth / sums[PEAK], out=sums[DEPTH])
+
     def extend(self, rows: FloatArray) -> FloatArray:
         """Append bars to every window.
 
@@ -126,6 +147,9 @@ class RunningAggregate:
         FloatArray
             (FIELDS, K, W, N) the aggregate after each of the bars.
         """
+        if len(rows) == 1:
+            self.push(rows[0])
+            return self.aggregate()[:, None]
         sums, self.anchor = _scan(rows[:, None], self.sums, self.anchor)
         _scan_wealth_forward(sums)
         self.sums = sums[:, -1].copy()

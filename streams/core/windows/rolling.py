@@ -73,7 +73,9 @@ class RollingWindows:
         self._capacity = max(windows) if capacity is None else capacity
         assert self._capacity >= max(windows), (capacity, windows)
         self._joined: FloatArray | None = None  # the aggregates, once asked for
-        self._restore(0, np.empty((0, columns)), np.full(columns, NEVER, dtype=np.int64))
+        self._back = RunningAggregate((len(windows), columns))
+        self._ages: IntArray = np.full(columns, NEVER, dtype=np.int64)
+        self._restore(0, np.empty((0, columns)), self._ages)
 
     @property
     def windows(self) -> tuple[int, ...]:
@@ -108,7 +110,15 @@ class RollingWindows:
         row
             (N,) simple returns of the bar, finite and >= -1, NaN = missing.
         """
-        self.extend(row[None])
+        assert row.shape == (self.columns,), (row.shape, self.columns)
+        row = self._append(row[None])[0]
+        self._ages = np.where(np.isnan(row), np.minimum(self._ages + 1, NEVER), 0)
+        with np.errstate(all="ignore"):  # overflow is told by the figures that suffer from it
+            self._back.push(row)
+            for index, window in enumerate(self._windows):
+                if self._count % window == 0:
+                    self._flip(index, self._count)
+        self._joined = None
 
     def extend(self, rows: FloatArray) -> WindowsRun:
         """Append the next bars, to the bits of one after the other.
@@ -126,6 +136,9 @@ class RollingWindows:
         bars = len(rows)
         assert 0 < bars <= RUN_BARS_MAX, bars
         assert rows.shape[1:] == (self.columns,), (rows.shape, self.columns)
+        if bars == 1:
+            self.push(rows[0])
+            return WindowsRun(summary_of(self._aggregates()[:, None]), self._ages[None])
         begun = self._count
         rows = self._append(rows)
         ages = self._aged(rows)
@@ -345,23 +358,30 @@ class RollingWindows:
     # bar where there is one, into out (FIELDS, K, W, N).
     def _take_front(self, index: int, first: int, last: int, out: FloatArray) -> None:
         window, front = self._windows[index], self._fronts[index]
-        flips = last % window == 0
         if first > window:
             seen = first % window
             rows = front[seen : seen + last - first + 1]
             out[:, : len(rows), index] = rows.transpose(1, 0, 2)
-        if flips:
-            suffixes(self.rows(last - window, last), front)
-            self._back.restart(index, np.empty((0, self.columns)))
+        if last % window == 0:
+            self._flip(index, last)
             out[:, -1, index] = front[0]
+
+    # Make what a window's bars so far, `last` of them, are seen by the bars to come.
+    def _flip(self, index: int, last: int) -> None:
+        window = self._windows[index]
+        suffixes(self.rows(last - window, last), self._fronts[index])
+        self._back.restart(index, np.empty((0, self.columns)))
 
     # The aggregates of all windows, (FIELDS, W, N).
     def _aggregates(self) -> FloatArray:
         if self._joined is None:
-            front = identity((len(self._windows), self.columns))
+            front = np.empty((FIELDS, len(self._windows), self.columns))
             for index, window in enumerate(self._windows):
-                if self._count >= window:
-                    front[:, index] = self._fronts[index][self._count % window]
+                front[:, index] = (
+                    self._fronts[index][self._count % window]
+                    if self._count >= window
+                    else identity((self.columns,))
+                )
             with np.errstate(all="ignore"):
                 self._joined = combine(front, self._back.aggregate())
         return self._joined

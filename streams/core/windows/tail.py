@@ -71,15 +71,6 @@ class LossTail:
         """(K, W, N), see above."""
         return self._held[:-1]
 
-    def forget(self) -> None:
-        """Know nothing: every column with a return is then short."""
-        self._held.fill(np.inf)
-        self.bound.fill(-np.inf)
-
-    def push(self, row: FloatArray, evicted: FloatArray) -> None:
-        """Append one bar (N,), and take out the one that leaves each window, (W, N)."""
-        self.extend(row[None], evicted[None])
-
     def extend(self, rows: FloatArray, evicted: FloatArray) -> FloatArray:
         """Append bars, and take out what leaves each window.
 

@@ -7,6 +7,7 @@ import pytest
 
 from streams.core.optimize import Failed, Infeasible, Problem, Solved, ladder, solve, verify
 from streams.core.optimize.ladder import STEPS, allowed_steps, solve_with_fallback
+from streams.core.optimize.terms import Caps, TradeCosts
 
 
 def plain(**changes):
@@ -106,3 +107,13 @@ def test_what_is_not_allowed_is_not_tried_and_every_failure_is_told(failing):
     assert used == "hold"
     for part in ("min_variance on auto", "other_solver: min_var", "inverse_volatility: inverse"):
         assert part in outcome.reason
+
+
+@pytest.mark.parametrize("rule", ["hrp", "inverse_volatility"])
+def test_a_rule_takes_no_charge_where_it_needs_a_cone(failing, rule):
+    failing(lambda objective, _: objective == "min_variance")
+    costs = TradeCosts(linear=np.full(3, 5e-4), impact=np.zeros(3), horizon_years=0.1)
+    problem = plain(costs=costs, caps=Caps(volatility_max=0.2))
+    outcome, used = solve_with_fallback(problem, (rule, "hold"))
+    assert used == rule
+    assert verify(problem, outcome.weights, outcome.cash) == ()

@@ -140,3 +140,21 @@ def test_weights_that_do_not_verify_are_not_handed_out(monkeypatch):
     outcome = solve(plain(np.eye(2)), "modelled")
     assert isinstance(outcome, Failed)
     assert "budget" in outcome.reason
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e6])
+def test_numbers_of_another_size_solved_before_do_not_change_the_answer(size):
+    rng = np.random.default_rng(4)
+    problem = replace(
+        plain(*reversed(moments(rng, 5))),
+        objective="max_diversification",
+        weight_max=np.full(5, 0.3),
+    )
+    skewed = np.diag(size ** (np.arange(5) / 4.0))
+    other = replace(problem, cov_annual=skewed @ problem.cov_annual @ skewed)
+    model.compiled.cache_clear()
+    before = solve(problem)
+    model.compiled.cache_clear()
+    solve(other)
+    after = solve(problem)
+    assert before.weights.tobytes() == after.weights.tobytes()
