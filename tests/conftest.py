@@ -6,6 +6,8 @@ import os
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
+import pytest  # noqa: E402  # the threads are set first
+import structlog  # noqa: E402  # the threads are set first
 from hypothesis import HealthCheck, settings  # noqa: E402  # the threads are set first
 
 pytest_plugins = ["tests.kafka.broker_fixture"]
@@ -19,3 +21,11 @@ settings.register_profile(
 )
 settings.register_profile("soak", max_examples=20_000, **COMMON)
 settings.load_profile(os.environ.get("APSE_TEST_PROFILE", "dev"))
+
+
+@pytest.fixture(autouse=True)
+def _nobody_logs_into_an_output_that_is_gone():
+    """Let go of a log that a test set up: it writes where that test's output was captured."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
