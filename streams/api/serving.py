@@ -131,8 +131,13 @@ def _range(part: str) -> tuple[str, float]:
 
 
 def _tabular(rows: list[dict[str, Any]], kind: str) -> bytes:
-    """Return rows as a table; what is nested in a row is JSON text there."""
-    flat = [{key: _flat(value) for key, value in row.items()} for row in rows]
+    """Return rows as a table.
+
+    What is nested in a row is JSON text there; a table within a row has no place in one.
+    """
+    flat = [
+        {key: _flat(value) for key, value in row.items() if not _is_table(value)} for row in rows
+    ]
     frame = pl.DataFrame(flat, infer_schema_length=None)
     target = io.BytesIO()
     if kind == CSV:
@@ -140,6 +145,10 @@ def _tabular(rows: list[dict[str, Any]], kind: str) -> bytes:
     else:
         frame.write_parquet(target)
     return target.getvalue()
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _flat(value: object) -> object:

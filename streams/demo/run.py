@@ -187,6 +187,10 @@ class _Play:
             note(
                 f"[4/4] history: {self._board.published} returns of {script.history} sessions sent"
             )
+            # Here as well as below the table, which a small screen does not show to its end.
+            topic = self._kafka.scope + REBALANCE.name
+            note("in another terminal: apse explain last; apse halt --portfolio demo; one command:")
+            note(f"  kcat -C -b {self._kafka.bootstrap} -t {topic} -o beginning -c 1")
             self._serve(beside, logs)
             with _Screen(self._board, quiet=self._options.quiet) as show:
                 pace = Pace(self._options.speed)
@@ -262,7 +266,8 @@ class _Play:
             "  apse explain last",
             "  apse halt --portfolio demo     (and: apse resume --portfolio demo)",
             "  apse strategy add mine --family trend --portfolio demo     then publish your own:",
-            f"  echo '{row}' |\n    kcat -P -b {where} -t {topic} -k mine",
+            f"  echo '{row}' |",
+            f"    kcat -P -b {where} -t {topic} -k mine",
             _CAVEAT,
         )
 

@@ -136,6 +136,10 @@ def test_a_change_changes_the_tag(tmp_path):
         assert client.get("/readyz").status_code == 503
 
 
+def is_table(value):
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
 @pytest.mark.parametrize("path", TABLES)
 def test_rows_come_as_a_table_where_that_is_asked_for(client, path):
     rows = client.get(path).json()[TABLES[path]]
@@ -146,7 +150,9 @@ def test_rows_come_as_a_table_where_that_is_asked_for(client, path):
     assert parquet.headers["content-type"] == PARQUET
     frame = pl.read_parquet(io.BytesIO(parquet.content))
     assert frame.height == len(rows)
-    assert set(frame.columns) == set().union(*rows)
+    assert set(frame.columns) == {
+        key for row in rows for key, value in row.items() if not is_table(value)
+    }
     assert len({a.headers["etag"] for a in (csv, parquet, client.get(path))}) == 3
 
 
