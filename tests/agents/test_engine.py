@@ -297,8 +297,8 @@ def test_an_optimizer_killed_mid_solve_is_asked_again_and_decides_once(broker, s
 
         pid, solver = run.pid("optimizer"), slow_solve(run, parts[2])
         os.kill(pid, signal.SIGKILL)  # all of the optimizer: the fold asks again
-        with suppress(ProcessLookupError):  # the kernel wakes and hangs up an orphan that is stopped
-            os.kill(solver, signal.SIGCONT)  # elsewhere it has to be woken, to end with its parent
+        with suppress(ProcessLookupError):  # a stopped orphan may have been hung up already
+            os.kill(solver, signal.SIGCONT)  # where it was not, it ends once it is awake
         assert run.until(lambda: run.pid("optimizer") != pid, UP_S)
         outcome = no_problems(run, reference(policies, table))
         decided = [json.loads(record.value) for record in records_of(run.kafka, DECISIONS)]
