@@ -280,12 +280,15 @@ def journaled_rows(kafka):
     return sum(len(record.kind) for record in records if isinstance(record, Frame))
 
 
-def test_an_optimizer_killed_mid_solve_is_asked_again_and_decides_once(broker, scope, tmp_path):
+def test_an_optimizer_killed_mid_solve_loses_no_request_and_decides_once(broker, scope, tmp_path):
     policies = [policy_of("first"), policy_of("second")]
     table = table_of(13, days=120)
     messages = messages_of(table)
     parts = [[messages[i] for i in part] for part in np.array_split(np.arange(len(messages)), 3)]
-    settings = {"APSE_ENGINE__NUDGE_AFTER_MS": "1500"}
+    settings = {
+        "APSE_ENGINE__NUDGE_AFTER_MS": "8000",  # four times that is more than a slow restart
+        "APSE_OPTIMIZER__DEADLINE_MS": "60000",  # the kill comes first, on a slow machine too
+    }
     with running(broker.bootstrap, scope, tmp_path, **settings) as run:
         run.register(*policies)
         run.publish(parts[0])
@@ -296,16 +299,15 @@ def test_an_optimizer_killed_mid_solve_is_asked_again_and_decides_once(broker, s
         assert run.until(lambda: requested(run) == answered(run), UP_S), run.said()
 
         pid, solver = run.pid("optimizer"), slow_solve(run, parts[2])
-        os.kill(pid, signal.SIGKILL)  # all of the optimizer: the fold asks again
+        os.kill(pid, signal.SIGKILL)  # all of the optimizer: its successor finds the request
         with suppress(ProcessLookupError):  # a stopped orphan may have been hung up already
             os.kill(solver, signal.SIGCONT)  # where it was not, it ends once it is awake
         assert run.until(lambda: run.pid("optimizer") != pid, UP_S)
         outcome = no_problems(run, reference(policies, table))
         decided = [json.loads(record.value) for record in records_of(run.kafka, DECISIONS)]
-        asked = [msgspec.msgpack.decode(record.value) for record in records_of(run.kafka, OPTIMIZE)]
+        assert requested(run) == answered(run)
     assert outcome.decisions == len({decision["decision_id"] for decision in decided})
     assert {decision["reason"] for decision in decided}.isdisjoint({"solver_failed", "no_answer"})
-    assert max(request["attempt"] for request in asked) > 1
 
 
 def slow_solve(run, messages):
