@@ -7,7 +7,7 @@ import typer
 from confluent_kafka import KafkaException
 
 from schemas.policy import PolicyError
-from streams.cli import estimate, frontier, letters, live, offline, serve, steer
+from streams.cli import estimate, frontier, letters, live, offline, report, serve, steer
 from streams.core.errors import ApseError, BrokerUnavailableError
 from streams.operate.console import EXIT_INPUT, EXIT_UNAVAILABLE, fail
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 estimate.register(app)
 offline.register(app)
 frontier.register(app)
+report.register(app)
 live.register(app)
 steer.register(app)
 serve.register(app)

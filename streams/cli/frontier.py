@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.cli.offline import Json
+from streams.cli.offline import Json, show_refusal
 from streams.core.errors import DataError
 from streams.files import read_returns, to_rows
 from streams.operate.console import EXIT_FAILED, EXIT_INFEASIBLE, out, print_json, say, table
-from streams.operate.plot import Mark, scatter_svg
 from streams.operate.portfolio_file import read_policy
+from streams.report.plot import Mark, scatter_svg
 from streams.runtime.frontier import frontier_once
 from streams.runtime.replay import members_of, with_members
 
@@ -66,7 +66,7 @@ def frontier_command(
     elif solved:
         _show(figures, [path for path in (svg, csv_file) if path is not None])
     else:
-        _show_refusal(figures)
+        show_refusal(figures)
     if figures["status"] in {"infeasible", "too_few_eligible", "too_few_common"}:
         raise typer.Exit(EXIT_INFEASIBLE)
     if not solved:
@@ -97,16 +97,6 @@ def _show(figures: dict[str, Any], written: list[Path]) -> None:
         say(f"{name} takes no part: {why}")
     for path in written:
         say(f"wrote {path}")
-
-
-def _show_refusal(figures: dict[str, Any]) -> None:
-    say(f"status: {figures['status']}")
-    for limit in figures.get("relax", ()):
-        say(f"  way {limit['way']}: {limit['words']}")
-    if figures.get("reason"):
-        say(f"reason: {figures['reason']}")
-    for name, why in figures.get("excluded", {}).items():
-        say(f"  {name} takes no part: {why}")
 
 
 def _cells(point: dict[str, Any]) -> tuple[str, str, str]:

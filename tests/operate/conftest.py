@@ -19,12 +19,12 @@ rebalance: {{schedule: every_bar}}
 
 @pytest.fixture(scope="module")
 def engine(broker, tmp_path_factory):
-    """A whole engine with the empty portfolios `pair` and `later`; yields (folder, outsider)."""
+    """A whole engine with empty portfolios, for tests to fill; yields (folder, outsider)."""
     from streams.kafka.admin import delete_scope  # noqa: PLC0415  # only to clean up
 
     folder = tmp_path_factory.mktemp("engine")
     files = []
-    for name in ("pair", "later", "steered"):
+    for name in ("pair", "later", "steered", "told"):
         files.append(folder / f"{name}.yaml")
         files[-1].write_text(PORTFOLIO.format(name=name))
     scope = f"live-{folder.name}-"

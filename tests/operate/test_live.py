@@ -118,6 +118,33 @@ def test_a_refused_record_is_listed_with_its_cure_which_heals_it(apse, outsider)
     assert found[-1]["strategies"] == ["stranger"]
 
 
+def test_a_report_of_the_running_engine_tells_what_its_topics_do(apse, outsider, tmp_path):
+    for name in ("left-told", "right-told"):
+        add(apse, name, "told")
+    for number in range(8):
+        outsider.publish("left-told", day(number), 0.01 * (-1) ** number)
+        outsider.publish("right-told", day(number), 0.005 * (1 + number % 3))
+    found = outsider.wait_for("portfolio.state.v1", "told", lambda told: day(7) in ends(told))
+    page = tmp_path / "page.html"
+    answer = apse("report", "--live", "--portfolio-id", "told", "--output", page, "--json")
+    assert answer.code == 0, answer.err
+    states = {state["bar_end"]: state for state in found}
+    assert answer.json["as_of"] == day(7)
+    assert answer.json["bars"] + answer.json["warm_up_bars"] == len(states)
+    total = answer.json["headline"]["portfolio"]["total_return"]
+    assert total == pytest.approx(states[day(7)]["nav"] - 1, rel=1e-12)
+    assert answer.json["weights"] == dict(
+        zip(states[day(7)]["strategies"], states[day(7)]["held"], strict=True)
+    )
+    assert answer.json["headline"]["equal_weight"]["n_obs"] == answer.json["bars"]
+    decided = {d["decision_id"] for d in outsider.read("portfolio.decisions.v1", "told")}
+    assert {d["decision_id"] for d in answer.json["decisions"]} <= decided
+    assert "the running engine" in page.read_text()
+    unsaid = apse("report", "--live", "--json")
+    assert unsaid.code == 2
+    assert "later, pair, steered, told" in unsaid.err
+
+
 @pytest.mark.usefixtures("outsider")
 def test_publishing_a_file_twice_changes_nothing(apse, tmp_path):
     path = write_wide(tmp_path / "two.csv", ragged_values(bars=30)[:, [0, 3]], names=("f1", "f2"))

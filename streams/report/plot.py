@@ -1,14 +1,13 @@
 """A scatter plot with a line, as SVG: text that any browser shows, without a plotting library."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
-from xml.sax.saxutils import escape
+
+from streams.report.svg import Axis, axis, words
 
 WIDTH: Final = 960
 HEIGHT: Final = 600
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 190, 56, 64
-_TICKS: Final = 7
 _INK, _FAINT, _LINE = "#1b1f24", "#d7dbe0", "#1664c0"
 _LABEL_HEIGHT: Final = 13.0
 _GLYPH_WIDTH: Final = 6.4  # of the labels' font, on average
@@ -24,21 +23,6 @@ class Mark(NamedTuple):
     label: str
     colour: str
     emphasised: bool = False
-
-
-class Axis(NamedTuple):
-    """Where values fall on the page."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    ticks: tuple[float, ...]
-
-    def __call__(self, value: float) -> float:
-        """Return the place of a value, in pixels."""
-        share = (value - self.low) / (self.high - self.low)
-        return self.start + share * (self.end - self.start)
 
 
 def scatter_svg(
@@ -77,41 +61,11 @@ def scatter_svg(
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"'
         f' height="{HEIGHT}" font-family="system-ui, sans-serif" font-size="12" role="img">\n'
-        f"<title>{escape(title)}</title>\n"
+        f"<title>{words(title)}</title>\n"
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>\n'
         + "\n".join(body)
         + "\n</svg>\n"
     )
-
-
-def axis(low: float, high: float, start: float, end: float) -> Axis:
-    """Choose round ticks that enclose a range.
-
-    Parameters
-    ----------
-    low, high : float
-        Of the values.
-    start, end : float
-        Pixels of the lowest and the highest tick.
-
-    Returns
-    -------
-    Axis
-        From the tick at or below ``low`` to the one at or above ``high``.
-
-    Examples
-    --------
-    >>> axis(0.0, 0.23, 0, 100).ticks
-    (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
-    """
-    span = high - low or max(abs(high), 1.0)
-    rough = span / _TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if power * factor >= rough)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    last = max(last, first + 1)
-    ticks = tuple(round(number * step, 12) for number in range(first, last + 1))
-    return Axis(ticks[0], ticks[-1], start, end, ticks)
 
 
 def _frame(title: str, names: tuple[str, str], across: Axis, up: Axis) -> Iterator[str]:
@@ -153,7 +107,7 @@ def _marks(
         radius = 6.0 if mark.emphasised else 3.6
         yield (
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{mark.colour}"'
-            f' stroke="#ffffff" stroke-width="1.2"><title>{escape(mark.label)}</title></circle>'
+            f' stroke="#ffffff" stroke-width="1.2"><title>{words(mark.label)}</title></circle>'
         )
         left = x + radius + 5.0
         right = left + _GLYPH_WIDTH * len(mark.label)
@@ -188,10 +142,10 @@ def _segment(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
     )
 
 
-def _text(x: float, y: float, words: str, *, anchor: str = "start", style: str = "") -> str:
+def _text(x: float, y: float, told: str, *, anchor: str = "start", style: str = "") -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{_INK}"{style}>'
-        f"{escape(words)}</text>"
+        f"{words(told)}</text>"
     )
 
 

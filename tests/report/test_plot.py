@@ -1,33 +1,13 @@
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
-import pytest
-
-from streams.operate.plot import HEIGHT, WIDTH, Mark, axis, scatter_svg
+from streams.report.plot import HEIGHT, WIDTH, Mark, scatter_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(marks, line=((0.05, 0.02), (0.1, 0.05))):
     return ET.fromstring(scatter_svg("a < b & c", ("x", "y"), line, marks))
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (0.0, 0.1, 5),
-        (-0.07, 0.08, 6),
-        (0.0, 0.0, 2),
-        (0.0, 123.0, 6),
-    ],
-)
-def test_ticks_are_few_round_and_enclose_the_values(low, high, ticks):
-    found = axis(low, high, 0.0, 100.0)
-    assert found.ticks[0] <= low
-    assert found.ticks[-1] >= high
-    assert ticks <= len(found.ticks) <= 9
-    assert found(found.low) == 0.0
-    assert found(found.high) == 100.0
 
 
 def test_every_point_is_inside_the_page_and_labels_do_not_cover_each_other():
