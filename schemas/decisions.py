@@ -10,6 +10,7 @@ import msgspec
 
 from schemas.explain import RelaxedLimit, ShadowPrice, WeightSpread
 from schemas.optimize import BindingLimit
+from schemas.policy import Overrides
 from schemas.units import Instant, Ordinal, PortfolioId, StrategyId, Text, Weight
 
 Version = Ordinal
@@ -24,6 +25,7 @@ DeclineReason = Literal[
     "paused",
     "gate",
     "no_trade",
+    "overrides",
 ]
 FallbackStep = Literal["none", "hold", "other_solver", "hrp", "inverse_volatility"]
 GateWaiver = Literal["", "first_build", "manual", "risk", "limits", "leaving", "overlay"]
@@ -43,7 +45,8 @@ TriggerKind = Literal[
 class Trigger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why the mix was looked at: the measured value against its threshold.
 
-    ``reason`` holds the words of the person for a manual one.
+    ``reason`` holds the words of the person for a manual one, ``overrides`` what they wanted for
+    that one decision in place of the policy's own.
     """
 
     kind: TriggerKind
@@ -51,6 +54,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     threshold: float | str | None = None
     reference: str | None = None
     reason: Text = ""
+    overrides: Overrides | None = None
 
 
 class Estimates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from schemas.policy import PortfolioPolicy
+from schemas.policy import Overrides, PortfolioPolicy
 from schemas.units import (
     Family,
     Identifier,
@@ -77,13 +77,17 @@ Registration = StrategyRegistration | PortfolioRegistration
 
 
 class ControlRequest(Event, frozen=True, kw_only=True):
-    """A person's wish for one portfolio; an event of the journal, so that a replay sees it too."""
+    """A person's wish for one portfolio; an event of the journal, so that a replay sees it too.
+
+    ``overrides`` go with ``rebalance``: what that one decision does otherwise than the policy.
+    """
 
     request_id: Identifier
     portfolio_id: PortfolioId
     action: Literal["rebalance", "pause", "resume"]
     reason: Text = ""
     requested_by: Text = ""
+    overrides: Overrides | None = None
 
 
 class RiskSignal(Event, frozen=True, kw_only=True):

@@ -62,13 +62,7 @@ from schemas.policy import (
     Rebalance,
     StrategyEntry,
 )
-from schemas.views import (
-    CovarianceRecord,
-    MetricsRecord,
-    RollingPerformance,
-    StateRecord,
-    WindowMetrics,
-)
+from schemas.view_examples import VIEW_EXAMPLES
 
 _BAR_END: Final = "2024-05-31T20:00:00Z"
 _BAR_END_NS: Final = 1_717_185_600_000_000_000
@@ -148,86 +142,6 @@ _REPORT: Final = ExecutionReport(
     filled_weights={_MOMENTUM: 0.6, _PAIRS: 0.3},
     cost=0.00012,
     executor="paper",
-)
-_METRICS: Final = MetricsRecord(
-    portfolio_id="core",
-    bar_end=_BAR_END,
-    periods_per_year=252.0,
-    strategies=(_MOMENTUM, _PAIRS),
-    windows=[
-        WindowMetrics(
-            window="20",
-            n_obs=[20, 20],
-            metrics={"volatility_annual": [0.11, 0.0], "sharpe": [1.25, None]},
-            undefined={"sharpe": {_PAIRS: "zero_variance"}},
-        )
-    ],
-)
-_FIGURES: Final = MetricsRecord(
-    portfolio_id="core",
-    bar_end=_BAR_END,
-    periods_per_year=252.0,
-    strategies=(_MOMENTUM, _PAIRS),
-    windows=[
-        WindowMetrics(
-            window="252",
-            n_obs=[252, 189],
-            metrics={"sharpe": [1.25, 0.4], "sharpe_standard_error": [1.02, 1.17]},
-            undefined={},
-            coverage=[1.0, 0.75],
-            dates={
-                "max_drawdown_start": ["2024-04-02T20:00:00Z", None],
-                "max_drawdown_trough": ["2024-04-19T20:00:00Z", None],
-            },
-        )
-    ],
-    conventions="apse-metrics-1",
-)
-_COVARIANCE: Final = CovarianceRecord(
-    portfolio_id="core",
-    bar_end=_BAR_END,
-    covariance="ledoit_wolf",
-    strategies=(_MOMENTUM, _PAIRS),
-    n_common=252,
-    average_correlation=0.25,
-    max_correlation=0.25,
-    max_pair=(_MOMENTUM, _PAIRS),
-    matrix_annual=[[0.01, 0.0015], [0.0015, 0.0036]],
-)
-_STATE: Final = StateRecord(
-    portfolio_id="core",
-    bar_end=_BAR_END,
-    bar_number=300,
-    status="live",
-    return_gross=0.0012,
-    return_net=0.0011,
-    cost=0.0001,
-    turnover=0.1,
-    nav=1.0432,
-    drawdown=-0.012,
-    coverage=1.0,
-    adjustment=0.0,
-    strategies=(_MOMENTUM, _PAIRS),
-    held=[0.5, 0.3],
-    target=[0.6, 0.3],
-    contribution=[0.0009, 0.0003],
-    eligible=["yes", "yes"],
-    held_cash=0.2,
-    target_cash=0.1,
-    rolling=[
-        RollingPerformance(
-            window="20",
-            n_obs=20,
-            return_annual=0.08,
-            volatility_annual=0.06,
-            sharpe=1.25,
-            max_drawdown=-0.02,
-        )
-    ],
-    epoch=1,
-    version=7,
-    last_command_id=_COMMAND,
-    acknowledged_version=6,
 )
 _BINDING: Final = BindingLimit(
     constraint="constraints.families.trend.max", side="max", price=0.04, strategy=None
@@ -311,10 +225,7 @@ JSON_EXAMPLES: Final[Mapping[str, msgspec.Struct]] = {
     "ControlRequest": _CONTROL,
     "RiskSignal": _RISK,
     "ExecutionReport": _REPORT,
-    "MetricsRecord": _METRICS,
-    "MetricsRecord-figures": _FIGURES,
-    "CovarianceRecord": _COVARIANCE,
-    "StateRecord": _STATE,
+    **VIEW_EXAMPLES,
     "Decision": _DECIDED,
     "RebalanceCommand": _REBALANCE,
 }

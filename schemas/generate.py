@@ -21,6 +21,7 @@ from schemas.events import (
     StrategyReturn,
 )
 from schemas.examples import JSON_EXAMPLES
+from schemas.shadows import ShadowRecord
 from schemas.topics import DAY_MS, DEAD_LETTER_HEADERS, DEAD_LETTERS, KIB, MIB, TOPICS, Topic
 from schemas.views import CovarianceRecord, MetricsRecord, StateRecord
 
@@ -36,6 +37,7 @@ PUBLIC: Final = (
     MetricsRecord,
     CovarianceRecord,
     StateRecord,
+    ShadowRecord,
     Decision,
     RebalanceCommand,
 )

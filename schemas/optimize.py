@@ -107,6 +107,34 @@ class CustomNumbers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     normalise: bool = False
 
 
+class ShadowProblem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a paper book asks beside the main one: the same strategies and estimates.
+
+    Each field stands in place of that of the request. Where several need ``scenarios``, the request
+    has them, or the first of these problems.
+    """
+
+    name: str
+    held: bytes  # (N,) float64
+    held_cash: float
+    held_elsewhere: float
+    objective: str
+    risk_aversion: float
+    weight_min: bytes  # (N,) float64
+    weight_max: bytes  # (N,) float64
+    groups: tuple[GroupBound, ...]
+    turnover_max: float | None
+    long_only: bool
+    limits: tuple[LinearBound, ...] = ()
+    aim: AimNumbers | None = None
+    caps: CapNumbers | None = None
+    costs: CostNumbers | None = None
+    correlation: CorrelationNumbers | None = None
+    custom: CustomNumbers | None = None
+    scenarios: bytes = b""  # (T, N) float64, row by row, complete
+    needs_scenarios: bool = False
+
+
 class OptimizeRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything a solve needs, and where its answer goes."""
 
@@ -142,6 +170,7 @@ class OptimizeRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     prices: int = 0
     resamples: int = 0
     custom: CustomNumbers | None = None
+    shadows: tuple[ShadowProblem, ...] = ()  # of paper books; the answer comes in the same reply
 
 
 class BindingLimit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -182,6 +211,16 @@ class CorrelationFigures(msgspec.Struct, frozen=True, kw_only=True, omit_default
     cluster_risks: tuple[float, ...] = ()
 
 
+class ShadowAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Weights for a paper book; where ``reason`` is not empty, there are none."""
+
+    name: str
+    weights: bytes = b""  # (N,) float64
+    cash: float = 0.0
+    reason: str = ""
+    clusters: tuple[tuple[str, ...], ...] | None = None  # by name, the next problem's ``previous``
+
+
 class OptimizeReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Weights where solved, the limits in conflict where infeasible, a reason where failed."""
 
@@ -203,3 +242,4 @@ class OptimizeReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     step: str = "none"  # of the fallback, where no solver answered
     explanation: Explanation | None = None
     relax: tuple[RelaxedLimit, ...] = ()
+    shadows: tuple[ShadowAnswer, ...] = ()  # in the order of the request's

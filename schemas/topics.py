@@ -20,6 +20,7 @@ from schemas.events import (
 )
 from schemas.journal import Record
 from schemas.optimize import OptimizeRequest
+from schemas.shadows import ShadowRecord
 from schemas.views import CovarianceRecord, MetricsRecord, StateRecord
 
 SHARDS_DEFAULT: Final = 12
@@ -198,6 +199,19 @@ STATE: Final = Topic(
     readers=("cli", "execution", "read model"),
     summary="NAV, weights, costs and rolling performance of a portfolio, one record a bar",
 )
+SHADOWS: Final = Topic(
+    name="portfolio.shadows.v1",
+    key="portfolio_id",
+    payload=(ShadowRecord,),
+    encoding="json",
+    partitions=6,
+    cleanup="delete",
+    retention_ms=365 * DAY_MS,
+    record_bytes_max=8 * MIB,
+    writer="portfolio",
+    readers=("cli", "read model"),
+    summary="NAV, cost and regret of paper books that follow other policies, one record a bar",
+)
 OPTIMIZE: Final = Topic(
     name="portfolio.optimize.v1",
     key="none: the partition is named",
@@ -262,6 +276,7 @@ TOPICS: Final = (
     METRICS,
     COVARIANCE,
     STATE,
+    SHADOWS,
     OPTIMIZE,
     DECISIONS,
     REBALANCE,

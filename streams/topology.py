@@ -22,6 +22,7 @@ from schemas.topics import (
     REPORTS,
     RETURNS,
     RISK,
+    SHADOWS,
     STATE,
     Topic,
 )
@@ -52,6 +53,7 @@ STAGES: Final = (
             METRICS,
             COVARIANCE,
             STATE,
+            SHADOWS,
             OPTIMIZE,
             DECISIONS,
             REBALANCE,

@@ -17,7 +17,15 @@ from schemas.policy.estimation import (
 )
 from schemas.policy.load import load_policy
 from schemas.policy.objective import Objective
-from schemas.policy.portfolio import Bar, DatedBounds, FromReturns, PortfolioPolicy, StrategyEntry
+from schemas.policy.overrides import ConstraintOverrides, Overrides, with_overrides
+from schemas.policy.portfolio import (
+    Bar,
+    DatedBounds,
+    FromReturns,
+    PortfolioPolicy,
+    Shadow,
+    StrategyEntry,
+)
 from schemas.policy.section import PolicyError
 from schemas.policy.trading import (
     Band,
@@ -39,6 +47,7 @@ __all__ = [
     "Band",
     "Bar",
     "Cash",
+    "ConstraintOverrides",
     "Constraints",
     "CorrelationLimits",
     "Costs",
@@ -57,15 +66,18 @@ __all__ = [
     "NetBenefit",
     "Objective",
     "Overlay",
+    "Overrides",
     "PolicyError",
     "PortfolioPolicy",
     "Quality",
     "Quarantine",
     "Rebalance",
+    "Shadow",
     "SignalLimit",
     "Signals",
     "StrategyEntry",
     "View",
     "check_policy",
     "load_policy",
+    "with_overrides",
 ]

@@ -7,11 +7,13 @@ from typing import Final
 from schemas.policy.constraints import FamilyLimit
 from schemas.policy.estimation import contradictory_estimation
 from schemas.policy.limits import contradictory_limits
-from schemas.policy.portfolio import FromReturns, PortfolioPolicy, StrategyEntry
+from schemas.policy.portfolio import FromReturns, PortfolioPolicy, StrategyEntry, policy_of
 from schemas.policy.section import PolicyError
 from schemas.policy.term_names import contradictory_terms
+from schemas.shadows import EQUAL, MAIN
 from schemas.units import FAMILIES
 
+SHADOWS_MAX: Final = 8  # each is one more solve beside every decision
 _SUM_TOLERANCE: Final = 1e-9
 
 
@@ -48,6 +50,21 @@ def _contradictions(policy: PortfolioPolicy) -> Iterator[str]:
     known = None if isinstance(policy.strategies, FromReturns) else policy.strategies
     yield from contradictory_limits(policy, known)
     yield from contradictory_terms(policy, known)
+    yield from _contradictory_shadows(policy)
+
+
+def _contradictory_shadows(policy: PortfolioPolicy) -> Iterator[str]:
+    if len(policy.shadows) > SHADOWS_MAX:
+        yield f"shadows: {len(policy.shadows)} of them, expected at most {SHADOWS_MAX}"
+    seen: set[str] = set()
+    for shadow in policy.shadows:
+        if shadow.name in (MAIN, EQUAL):
+            yield f"shadows: name {shadow.name!r} is taken by a book that is always kept"
+        elif shadow.name in seen:
+            yield f"shadows: name {shadow.name!r} stands twice"
+        seen.add(shadow.name)
+        for problem in _contradictions(policy_of(policy, shadow)):
+            yield f"shadows: {shadow.name!r}: {problem}"
 
 
 def _contradictory_trading(policy: PortfolioPolicy) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, field
 
 from schemas.policy.constraints import Constraints, Name
 from schemas.policy.estimation import Estimation
-from schemas.policy.objective import Objective
+from schemas.policy.objective import TAKES_CHARGES, Objective
 from schemas.policy.section import Section
 from schemas.policy.terms import Attribute
 from schemas.policy.trading import Cash, Costs, Execution, Explain, Overlay, Rebalance
@@ -48,6 +49,17 @@ class FromReturns(Section, frozen=True, kw_only=True):
     from_returns: Literal[True]
 
 
+class Shadow(Section, frozen=True, kw_only=True):
+    """A paper book that follows another objective on the same live data; it is never commanded.
+
+    ``constraints`` take the place of the portfolio's as a whole; left out, they are the same.
+    """
+
+    name: Name
+    objective: Objective
+    constraints: Constraints | None = None
+
+
 class PortfolioPolicy(Section, frozen=True, kw_only=True):
     """A whole portfolio file."""
 
@@ -68,3 +80,22 @@ class PortfolioPolicy(Section, frozen=True, kw_only=True):
     overlay: Overlay = Overlay()
     fallback: tuple[Literal["other_solver", "hrp", "inverse_volatility", "hold"], ...] = ("hold",)
     explain: Explain = Explain()
+    shadows: tuple[Shadow, ...] = ()
+
+
+def policy_of(policy: PortfolioPolicy, shadow: Shadow) -> PortfolioPolicy:
+    """Return the policy that a paper book's problems come from.
+
+    It trades all of every answer: without gate, band and lots. Costs are weighed in a solve where
+    its objective can.
+    """
+    weighs = shadow.objective.type in TAKES_CHARGES
+    return msgspec.structs.replace(
+        policy,
+        objective=shadow.objective,
+        constraints=policy.constraints if shadow.constraints is None else shadow.constraints,
+        costs=policy.costs if weighs else msgspec.structs.replace(policy.costs, horizon_bars=None),
+        execution=Execution(delay_bars=policy.execution.delay_bars),
+        rebalance=Rebalance(),
+        shadows=(),
+    )

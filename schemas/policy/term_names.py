@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from schemas.policy.portfolio import PortfolioPolicy, StrategyEntry
 from schemas.policy.terms import BUILT_IN_ATTRIBUTES, SCOPES, Term, faults_of_terms
 
-_WHOLE = ("cardinality_max", "position_min", "risk_contribution_max")
-
 
 def contradictory_terms(
     policy: PortfolioPolicy, entries: tuple[StrategyEntry, ...] | None
@@ -22,9 +20,6 @@ def contradictory_terms(
             yield f"objective.terms are for custom, got type {objective.type}"
         return
     yield from faults_of_terms(objective.terms)
-    for name in _WHOLE:
-        if getattr(policy.constraints, name) is not None:
-            yield f"constraints.{name} cannot stand beside objective.type custom"
     for number, term in enumerate(objective.terms):
         where = f"objective.terms.{number} ({term.title})"
         distance = term.norm1 or term.norm2

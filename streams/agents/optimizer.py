@@ -65,7 +65,8 @@ class Answerer:
 
     async def _answer(self, request: OptimizeRequest, data: bytes) -> None:
         begun_s = time.perf_counter()
-        solving = asyncio.ensure_future(self._pool.solve(data))
+        beside = tuple(shadow.name for shadow in request.shadows)
+        solving = asyncio.ensure_future(self._pool.solve(data, beside))
         await asyncio.sleep(0)  # the pool has it now
         crash_point("while_solving")
         record = await solving

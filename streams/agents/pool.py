@@ -9,19 +9,25 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing.connection import wait
-from typing import Final
+from typing import Final, TypeVar
 
+import msgspec
 from threadpoolctl import threadpool_limits
 
-from schemas.codec import decode_request, encode_record
+from schemas.codec import decode_record, decode_request, encode_record
 from schemas.journal import Reply
-from schemas.optimize import SolveDiagnostics
+from schemas.optimize import ShadowAnswer, SolveDiagnostics
 from streams.agents.crash import crash_point
 from streams.core.optimize import Failed, Outcome
 from streams.core.requests import reply_to, solve_request
+from streams.core.shadows import requests_of, shadow_answer
+
+T = TypeVar("T")
 
 MS_PER_S: Final = 1_000
 TRIES: Final = 2
@@ -46,6 +52,12 @@ def solve_bytes(data: bytes) -> bytes:
         solve_seconds=time.perf_counter() - begun_s, worker=f"pid-{os.getpid()}", iterations=0
     )
     return encode_record(Reply(reply=reply_to(request, outcome, facts)))
+
+
+def solve_shadow_bytes(data: bytes, place: int) -> ShadowAnswer:
+    """Solve what one paper book of an encoded request asks. Runs in a pool process."""
+    name, request = list(requests_of(decode_request(data)))[place]
+    return shadow_answer(name, request)
 
 
 def prepare_process() -> None:
@@ -79,23 +91,61 @@ class Pool:
         self._deadline_s = deadline_ms / MS_PER_S
         self._executor = self._start()
 
-    async def solve(self, data: bytes) -> bytes:
+    async def solve(self, data: bytes, shadows: tuple[str, ...] = ()) -> bytes:
         """Return the encoded reply to one encoded request; a solve that fails is a reply too.
 
         A process that was ended from outside says nothing about the request: it is solved once more
         in a new one. The second death is taken for an answer.
+
+        The paper books that ask in the request, by name, are solved after the main book, within a
+        deadline that they share: none of them can cost the main book its answer.
         """
-        loop = asyncio.get_running_loop()
-        for _ in range(TRIES):
+        try:
+            record = await self._try(partial(solve_bytes, data), self._deadline_s)
+        except TimeoutError:
+            record = _given_up(data, f"no answer within {self._deadline_s} s")
+        except BrokenProcessPool:
+            record = _given_up(data, DIED)
+        if not shadows:
+            return record
+        answers = await self._shadows(data, shadows)
+        reply = decode_record(record)
+        assert isinstance(reply, Reply)
+        return encode_record(Reply(reply=msgspec.structs.replace(reply.reply, shadows=answers)))
+
+    async def _shadows(self, data: bytes, names: tuple[str, ...]) -> tuple[ShadowAnswer, ...]:
+        end_s = time.monotonic() + self._deadline_s
+        answers: list[ShadowAnswer] = []
+        late = f"solver_failed: no answer within {self._deadline_s} s for all paper books"
+        for place, name in enumerate(names):
+            left_s = end_s - time.monotonic()
+            if left_s <= 0.0:
+                answers.append(ShadowAnswer(name=name, reason=late))
+                continue
             try:
-                task = loop.run_in_executor(self._executor, solve_bytes, data)
-                return await asyncio.wait_for(task, self._deadline_s)
+                work = partial(solve_shadow_bytes, data, place)
+                answers.append(await self._try(work, left_s))
+            except TimeoutError:
+                answers.append(ShadowAnswer(name=name, reason=late))
+            except BrokenProcessPool:
+                answers.append(ShadowAnswer(name=name, reason=f"solver_failed: {DIED}"))
+        return tuple(answers)
+
+    async def _try(self, work: Callable[[], T], within_s: float) -> T:
+        """Let a process of the pool work; one that died, or hangs, leaves a new pool behind."""
+        loop = asyncio.get_running_loop()
+        for tries_left in reversed(range(TRIES)):
+            try:
+                task = loop.run_in_executor(self._executor, work)
+                return await asyncio.wait_for(task, within_s)
             except TimeoutError:
                 self._renew()
-                return _given_up(data, f"no answer within {self._deadline_s} s")
+                raise
             except BrokenProcessPool:
                 self._renew()
-        return _given_up(data, DIED)
+                if not tries_left:
+                    raise
+        raise AssertionError(TRIES)
 
     def close(self) -> None:
         """End the pool's processes."""

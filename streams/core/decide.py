@@ -18,7 +18,7 @@ from schemas.decisions import (
     GateWaiver,
     Stages,
 )
-from schemas.optimize import GroupBound, OptimizeReply, OptimizeRequest
+from schemas.optimize import OptimizeReply, OptimizeRequest
 from schemas.policy import PortfolioPolicy
 from streams.core.appraisal import (
     correlations,
@@ -31,13 +31,14 @@ from streams.core.arrays import FloatArray
 from streams.core.conclusions import Pending, blank, declined, given_up, sealed
 from streams.core.costs import BPS, TRADED_MIN, CostModel, impact_coefficients, spread_of
 from streams.core.covariance import average_correlation, complete_rows, covariance_spec, estimate
-from streams.core.eligibility import Book, Selection, problem_limits
+from streams.core.eligibility import Book, Selection
 from streams.core.errors import DataError
 from streams.core.expected import expected_returns
-from streams.core.gate import BREACH_MAX, check, gate_of, utility_gain, words_of
+from streams.core.gain import utility_gain
+from streams.core.gate import BREACH_MAX, check, gate_of, words_of
 from streams.core.identity import Context, identify
 from streams.core.ledger import turnover
-from streams.core.limits import with_limits
+from streams.core.limits import own_limits, with_limits
 from streams.core.optimize import Problem, verify
 from streams.core.replies import (
     COMMON_ROWS_MIN,
@@ -77,9 +78,6 @@ def build_request(
     mean_annual = expected.mean
     if not all(np.isfinite(a).all() for a in (cov_annual, mean_annual, expected.standard_error)):
         return "not_finite: an annual estimate is beyond float64"
-    low, high = problem_limits(book, selection, policy, context.bar_end_ns)
-    outside = np.ones(len(book.names), dtype=bool)
-    outside[columns] = False
     request = OptimizeRequest(
         request_id=identify("request", context, policy.portfolio_id),
         attempt=1,
@@ -88,18 +86,11 @@ def build_request(
         strategies=names,
         mean_annual=mean_annual.tobytes(),
         cov_annual_lower=cov_annual[np.tril_indices(len(columns))].tobytes(),
-        held=book.held[columns].tobytes(),
-        held_cash=book.held_cash,
-        held_elsewhere=float(np.abs(book.held[outside]).sum()),
-        objective=policy.objective.type,
-        risk_aversion=policy.objective.risk_aversion,
-        weight_min=low.tobytes(),
-        weight_max=high.tobytes(),
-        groups=_groups(book, selection, policy),
+        **own_limits(
+            book, selection, policy, context.bar_end_ns, builds="turnover_max" in context.exempt
+        ),
         cash_min=policy.cash.min,
         cash_max=policy.cash.max,
-        turnover_max=None if "turnover_max" in context.exempt else policy.constraints.turnover_max,
-        long_only=policy.constraints.long_only,
         fallback=tuple(step for step in policy.fallback if step != "hold"),
         n_common=n_common,
         prices=policy.explain.prices,
@@ -221,20 +212,6 @@ def reduce_by_overlay(
     )
 
 
-def _groups(book: Book, selection: Selection, policy: PortfolioPolicy) -> tuple[GroupBound, ...]:
-    families = [book.entries[i].family for i in selection.columns]
-    return tuple(
-        GroupBound(
-            key=f"families.{name}",
-            members=tuple(i for i, family in enumerate(families) if family == name),
-            minimum=limit.min,
-            maximum=limit.max,
-        )
-        for name, limit in sorted(policy.constraints.families.items())
-        if name in families
-    )
-
-
 def _judged(
     pending: Pending,
     reply: OptimizeReply,
@@ -335,14 +312,7 @@ def _gate(
     gate = gate_of(policy)
     if gate is None:
         return None
-    gain = utility_gain(
-        policy,
-        problem.held,
-        result.weights["rounded"],
-        problem.mean_annual,
-        problem.cov_annual,
-        rows,
-    )
+    gain = utility_gain(problem, problem.held, result.weights["rounded"], rows)
     waived: GateWaiver = pending.context.gate_waived or _cannot_stay(pending, problem)
     return check(policy, gate, gain, cost, waived)
 

@@ -12,17 +12,20 @@ import numpy as np
 from schemas.decisions import Decision, GateWaiver, Trigger
 from schemas.journal import Nudge
 from schemas.optimize import OptimizeReply
+from schemas.policy import PolicyError, PortfolioPolicy, with_overrides
+from schemas.shadows import EQUAL
 from schemas.topics import DECISIONS, OPTIMIZE, REBALANCE
 from streams.core.arrays import FloatArray
 from streams.core.bars import NEVER_NS
 from streams.core.commands import command_for, expiry_ns
-from streams.core.conclusions import declined, given_up
+from streams.core.conclusions import Pending, declined, given_up
 from streams.core.decide import decide, pending_of, reduce_by_overlay
 from streams.core.drawdown import drawdown_multiplier
-from streams.core.eligibility import Selection, select, too_few_eligible, waived_minima
+from streams.core.eligibility import Book, Selection, select, too_few_eligible, waived_minima
 from streams.core.identity import Context
-from streams.core.ledger import Order
+from streams.core.ledger import Fill, Order
 from streams.core.outputs import Output
+from streams.core.shadows import equal_weights, targets_of, with_shadows
 from streams.core.signals import MarketSigns, turbulence
 from streams.core.standing import Standing
 from streams.core.study import Study
@@ -58,11 +61,16 @@ class Deciding(Standing):
             found["turbulence"] = math.nan if unusual is None else unusual
         self.signals = {name: value for name, value in found.items() if not math.isnan(value)}
 
-    def judge(self) -> None:
-        """Score the forecasts of risk where it is their turn; who is in force may change by it."""
+    def judge(self, bars_ago: int) -> None:
+        """Score the forecasts of risk where it was a bar's turn; who is in force may change by it.
+
+        The windows and the history may be ahead of that bar.
+        """
         quality, windows = self.quality, self.study.windows
-        if quality is not None and quality.due(windows.count):
-            quality.follow(windows, self.history.held(quality.every_bars), self.names)
+        count = windows.count - bars_ago
+        if quality is not None and quality.due(count):
+            held = self.history.held(quality.every_bars, bars_ago)
+            quality.follow(windows, count, held, self.names)
             self.study.use(quality.covariance)
 
     @property
@@ -131,24 +139,46 @@ class Deciding(Standing):
 
     def evaluate(self, trigger: Trigger) -> list[Output]:
         """Look at the mix: ask the optimizer, or decline at once where that is already certain."""
-        context = self._next_context(trigger)
         stopped = "halted" if self.status.halted else "paused" if self.status.paused else ""
+        try:
+            policy = with_overrides(self.policy, trigger.overrides)
+        except PolicyError as error:  # the policy may have changed since they were asked for
+            policy, stopped = self.policy, stopped or f"overrides: {error}"
+        context = self._next_context(trigger, policy)
         if stopped:
-            return self._conclude(declined(context, stopped, self.policy, self.names), context)
+            return self._conclude(declined(context, stopped, policy, self.names), context)
         book = self._book()
-        selection = select(book, self.policy)
-        if too_few_eligible(book, selection, self.policy):
-            return self._decline(context, "too_few_eligible", selection)
-        exempt = (*context.exempt, *waived_minima(book, selection, self.policy))
+        selection = select(book, policy)
+        if too_few_eligible(book, selection, policy):
+            return self._decline(context, "too_few_eligible", policy, selection)
+        exempt = (*context.exempt, *waived_minima(book, selection, policy))
         context = msgspec.structs.replace(context, exempt=exempt)
-        pending = pending_of(book, selection, self.policy, context)
+        pending = pending_of(book, selection, policy, context)
         if isinstance(pending, str):
-            return self._decline(context, pending, selection)
-        self.pending = pending
-        return [Output(OPTIMIZE, self.policy.portfolio_id, pending.request, partition=self.shard)]
+            return self._decline(context, pending, policy, selection)
+        self.pending = self._beside(pending, book, selection)
+        request = self.pending.request
+        return [Output(OPTIMIZE, self.policy.portfolio_id, request, partition=self.shard)]
 
-    def _decline(self, context: Context, reason: str, selection: Selection) -> list[Output]:
-        decision = declined(context, reason, self.policy, self.names, selection.excluded)
+    def _beside(self, pending: Pending, book: Book, selection: Selection) -> Pending:
+        """Let the paper books decide beside the main one: 1/N at once, the others ask with it."""
+        weights, cash = equal_weights(selection, self.policy, len(self.names))
+        self._trade_on_paper(EQUAL, (weights, cash) if weights.any() else "too_few_eligible")
+        return with_shadows(pending, book, selection, self.policy, self.shadows)
+
+    def _trade_on_paper(self, name: str, target: tuple[FloatArray, float] | str) -> None:
+        """Let a paper book trade to weights (N,) and cash, or hold for a reason."""
+        place = self.shadows.names.index(name)
+        if isinstance(target, str):
+            self.shadows.hold(place, target)
+            return
+        before_bar = self.status.bar_number + 1 + self.policy.execution.delay_bars
+        self.shadows.decide(place, Fill(before_bar, *target, self._costs()))
+
+    def _decline(
+        self, context: Context, reason: str, policy: PortfolioPolicy, selection: Selection
+    ) -> list[Output]:
+        decision = declined(context, reason, policy, self.names, selection.excluded)
         return self._conclude(decision, context)
 
     def reply(self, reply: OptimizeReply) -> list[Output]:
@@ -158,9 +188,13 @@ class Deciding(Standing):
         pending, self.pending = self.pending, None
         facts = reply.diagnostics
         headers = (("apse_solve_seconds", repr(facts.solve_seconds)), ("apse_worker", facts.worker))
-        decision = decide(pending, reply, self.policy, self._book().returns)
+        decision = decide(pending, reply, self._policy_of(pending), self._book().returns)
         if reply.correlation is not None:
             self.clusters = reply.correlation.clusters
+        for name, target in targets_of(pending.request, reply, self.names):
+            self._trade_on_paper(name, target)
+        found = {answer.name: answer.clusters for answer in reply.shadows if answer.clusters}
+        self.shadows.clusters.update(found)
         return self._conclude(decision, pending.context, headers)
 
     def nudge(self, nudge: Nudge) -> list[Output]:
@@ -183,7 +217,13 @@ class Deciding(Standing):
         if self.pending is None:
             return []
         pending, self.pending = self.pending, None
-        return self._conclude(given_up(pending, reason, self.policy), pending.context)
+        for shadow in pending.request.shadows:
+            self._trade_on_paper(shadow.name, reason)
+        return self._conclude(given_up(pending, reason, self._policy_of(pending)), pending.context)
+
+    def _policy_of(self, pending: Pending) -> PortfolioPolicy:
+        """Return the policy that a request was made under: it does not change while one waits."""
+        return with_overrides(self.policy, pending.context.trigger.overrides)
 
     def reduce(self, multiplier: float, reason: str) -> list[Output]:
         """Scale the weights to a risk overlay's multiplier.
@@ -199,7 +239,7 @@ class Deciding(Standing):
         if not self._has_to_shrink():
             return []
         wanted, before = self.status.wanted_multiplier, self.status.applied_multiplier
-        book, context = self._book(), self._next_context(trigger)
+        book, context = self._book(), self._next_context(trigger, self.policy)
         if self.status.halted:
             decision = declined(context, "halted", self.policy, self.names)
             return self._conclude(decision, context)
@@ -211,10 +251,10 @@ class Deciding(Standing):
         smaller = self.status.wanted_multiplier < self.status.applied_multiplier
         return smaller and self.last is not None and bool(held.any())
 
-    def _next_context(self, trigger: Trigger) -> Context:
+    def _next_context(self, trigger: Trigger, policy: PortfolioPolicy) -> Context:
         status = self.status
         status.version += 1
-        bounded = self.policy.constraints.turnover_max is not None
+        bounded = policy.constraints.turnover_max is not None
         return Context(
             portfolio_id=self.policy.portfolio_id,
             shard=self.shard,

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streams.core.arrays import FloatArray
+from streams.core.arrays import FloatArray, IntArray
 from streams.core.costs import CostModel, linear_costs
 
 _NAV_MAX: Final = float(
@@ -33,6 +33,23 @@ class Fill:
     weights: FloatArray
     cash: float
     costs: CostModel | None = None
+
+    def select(self, picked: IntArray) -> "Fill":
+        """Return the fill over other columns: ``picked`` holds the old one of each, -1 if new."""
+        weights = np.append(self.weights, 0.0)[picked]  # -1 finds the appended one
+        costs = self.costs and self.costs.select(picked)
+        return Fill(self.before_bar, weights, self.cash, costs)
+
+    def to_state(self) -> list[Any]:
+        """Return everything as plain values and arrays."""
+        costs = self.costs and self.costs.to_state()
+        return [self.before_bar, self.weights, self.cash, costs]
+
+    @classmethod
+    def from_state(cls, state: list[Any]) -> "Fill":
+        """Return the fill that :meth:`to_state` described."""
+        before_bar, weights, cash, costs = state
+        return cls(before_bar, weights.copy(), cash, costs and CostModel.from_state(costs))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,7 +233,7 @@ class Ledger:
         self.held = self.held * (1.0 + known) / growth
         self.cash = self.cash * (1.0 + cash_rate) / growth
 
-    def select(self, picked: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+    def select(self, picked: IntArray) -> None:
         """Change the columns.
 
         ``picked`` holds the old column of each new one, -1 for a new strategy.
@@ -227,14 +244,7 @@ class Ledger:
             return moved
 
         self.held, self.target = move(self.held), move(self.target)
-        self.fills = [
-            replace(
-                fill,
-                weights=move(fill.weights),
-                costs=fill.costs and fill.costs.select(picked),
-            )
-            for fill in self.fills
-        ]
+        self.fills = [fill.select(picked) for fill in self.fills]
         self.orders = [replace(order, weights=move(order.weights)) for order in self.orders]
 
     def to_state(self) -> dict[str, Any]:
@@ -246,10 +256,7 @@ class Ledger:
             "target_cash": self.target_cash,
             "nav": self.nav,
             "high": self.high,
-            "fills": [
-                [fill.before_bar, fill.weights, fill.cash, fill.costs and fill.costs.to_state()]
-                for fill in self.fills
-            ],
+            "fills": [fill.to_state() for fill in self.fills],
             "orders": [[getattr(order, name) for name in Order.__slots__] for order in self.orders],
             "held_multiplier": self.held_multiplier,
         }
@@ -261,10 +268,7 @@ class Ledger:
         ledger.held, ledger.cash = state["held"].copy(), state["cash"]
         ledger.target, ledger.target_cash = state["target"].copy(), state["target_cash"]
         ledger.nav, ledger.high = state["nav"], state["high"]
-        ledger.fills = [
-            Fill(before, weights.copy(), cash, costs and CostModel.from_state(costs))
-            for before, weights, cash, costs in state["fills"]
-        ]
+        ledger.fills = [Fill.from_state(fill) for fill in state["fills"]]
         ledger.orders = [Order(*fields) for fields in state["orders"]]
         ledger.held_multiplier = state["held_multiplier"]
         return ledger

@@ -1,7 +1,7 @@
 """From the portfolio file to the limits, aims and costs of a request."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -11,6 +11,7 @@ from schemas.optimize import (
     CapNumbers,
     CorrelationNumbers,
     CostNumbers,
+    GroupBound,
     LinearBound,
     OptimizeRequest,
 )
@@ -20,10 +21,58 @@ from streams.core.arrays import FloatArray
 from streams.core.costs import BPS, impact_coefficients, spread_of
 from streams.core.covariance import complete_rows
 from streams.core.custom_terms import custom_numbers, needs_scenarios
-from streams.core.eligibility import Book, Selection
+from streams.core.eligibility import Book, Selection, problem_limits
 
 _NEEDS_SCENARIOS: Final = ("min_cvar", "min_cdar", "kelly")
 _CAPS: Final = CapNumbers.__struct_fields__
+
+
+def own_limits(
+    book: Book, selection: Selection, policy: PortfolioPolicy, bar_end_ns: int, *, builds: bool
+) -> dict[str, Any]:
+    """Return what a request holds of a book and its policy alone, by field.
+
+    Parameters
+    ----------
+    book, selection
+        What is held, and who takes part.
+    policy
+        Whose objective and limits count.
+    bar_end_ns
+        For dated bounds.
+    builds
+        Whether the book leaves cash for the first time: its turnover is not bounded then.
+    """
+    columns = selection.columns
+    low, high = problem_limits(book, selection, policy, bar_end_ns)
+    outside = np.ones(len(book.names), dtype=bool)
+    outside[columns] = False
+    return {
+        "held": book.held[columns].tobytes(),
+        "held_cash": book.held_cash,
+        "held_elsewhere": float(np.abs(book.held[outside]).sum()),
+        "objective": policy.objective.type,
+        "risk_aversion": policy.objective.risk_aversion,
+        "weight_min": low.tobytes(),
+        "weight_max": high.tobytes(),
+        "groups": _groups(book, selection, policy),
+        "turnover_max": None if builds else policy.constraints.turnover_max,
+        "long_only": policy.constraints.long_only,
+    }
+
+
+def _groups(book: Book, selection: Selection, policy: PortfolioPolicy) -> tuple[GroupBound, ...]:
+    families = [book.entries[i].family for i in selection.columns]
+    return tuple(
+        GroupBound(
+            key=f"families.{name}",
+            members=tuple(i for i, family in enumerate(families) if family == name),
+            minimum=limit.min,
+            maximum=limit.max,
+        )
+        for name, limit in sorted(policy.constraints.families.items())
+        if name in families
+    )
 
 
 def with_limits(

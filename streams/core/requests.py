@@ -27,7 +27,8 @@ from streams.core.optimize.correlation import (
     correlation_structure,
     penalty_matrix,
 )
-from streams.core.optimize.explain import explain, relaxed_limits
+from streams.core.optimize.elastic import relax
+from streams.core.optimize.explain import explain
 from streams.core.optimize.ladder import allowed_steps, solve_with_fallback
 from streams.core.optimize.terms import Aim, Caps, TradeCosts
 
@@ -190,7 +191,7 @@ def reply_to(
             portfolio_id=request.portfolio_id,
             status="infeasible",
             violated=outcome.violated,
-            relax=relaxed_limits(problem_of(request)),
+            relax=relax(problem_of(request)),
             diagnostics=diagnostics,
         )
     if isinstance(outcome, Failed):

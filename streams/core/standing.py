@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from schemas.policy import PortfolioPolicy, StrategyEntry
-from schemas.topics import COVARIANCE, STATE
+from schemas.topics import COVARIANCE, SHADOWS, STATE
 from streams.core.arrays import BoolArray
 from streams.core.costs import CostModel, impact_coefficients, spread_of
 from streams.core.decide import cost_model
@@ -12,9 +12,10 @@ from streams.core.history import DueCorrection, History
 from streams.core.ledger import BarResult, Ledger
 from streams.core.metrics import MetricsBlock, all_window_metrics
 from streams.core.outputs import Output
-from streams.core.performance import FigureRun, PortfolioFigures
+from streams.core.performance import BarFigures, PortfolioFigures
 from streams.core.quality import ForecastQuality
 from streams.core.records import Close, Snapshot, close_of, covariance_record, state_record
+from streams.core.shadows import BooksBar, ShadowBooks, shadow_record
 from streams.core.status import Status
 from streams.core.study import Study
 from streams.core.windows import RollingWindows
@@ -45,6 +46,7 @@ class Standing:
         self.figures = PortfolioFigures()
         self.figures.begin(policy, ())
         self.ledger = Ledger(0)
+        self.shadows = ShadowBooks(policy, 0)
         self.status = Status()
         self.corrections: list[DueCorrection] = []
         self.pending: Pending | None = None
@@ -88,7 +90,10 @@ class Standing:
             return None
         eligible = self.study.eligible(self.status.ended)
         figures = self.figures.at(self.study.windows, self.own)
-        return self._snapshot(self.status, close_of(self.ledger), self.last, eligible, figures)
+        assert self.shadows.latest is not None, "the books took the last bar as the ledger did"
+        return self._snapshot(
+            self.status, close_of(self.ledger), self.last, eligible, figures, self.shadows.latest
+        )
 
     def _snapshot(
         self,
@@ -96,7 +101,8 @@ class Standing:
         close: Close,
         last: BarResult,
         eligible: BoolArray,
-        figures: FigureRun,
+        figures: BarFigures,
+        books: BooksBar,
     ) -> Snapshot:
         if self.own_block is None:
             periods = self.policy.periods_per_year
@@ -116,6 +122,7 @@ class Standing:
             quality=self.quality,
             reported=self.reported,
             data=self.data,
+            books=books,
         )
 
     def _finish(self, *, full: bool) -> list[Output]:
@@ -128,6 +135,11 @@ class Standing:
         key = self.policy.portfolio_id
         return [
             Output(COVARIANCE, key, covariance_record(at, self.study.estimate() if full else None)),
+            Output(
+                SHADOWS,
+                key,
+                shadow_record(self.policy, self.names, at.status, self.shadows, at.books),
+            ),
             Output(STATE, key, state_record(at)),
         ]
 

@@ -181,11 +181,11 @@ RETURNS_HELD: Final = _gauge(
 NAV: Final = _told(
     "portfolio_nav_ratio", "Net asset value; 1 before the first bar.", WORKER, portfolio_id=OPEN
 )
+SHADOW_NAV: Final = _told(
+    "portfolio_shadow_nav_ratio", "NAV of a paper book.", WORKER, portfolio_id=OPEN, book=OPEN
+)
 DRAWDOWN: Final = _told(
-    "portfolio_drawdown_ratio",
-    "NAV over its high, minus 1; at most 0.",
-    WORKER,
-    portfolio_id=OPEN,
+    "portfolio_drawdown_ratio", "NAV over its high, minus 1; at most 0.", WORKER, portfolio_id=OPEN
 )
 VOLATILITY: Final = _told(
     "portfolio_volatility_ratio",

@@ -15,11 +15,13 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from schemas.decisions import Decision, RebalanceCommand
+from schemas.shadows import MAIN, ShadowRecord
 from schemas.topics import DEAD_LETTERS
 from schemas.units import parse_instant
 from schemas.views import BarData, RollingPerformance, StateRecord
 from streams.core.outputs import BarMetrics, Output
 from streams.core.records import state_record
+from streams.core.shadows import shadow_record
 from streams.core.walk import Walk
 from streams.observe import metrics
 from streams.observe.metrics import known
@@ -34,7 +36,8 @@ class Seen:
     """What some outputs mean for the metrics, in values that the labels know.
 
     ``decisions`` are (trigger, outcome), ``commands`` (portfolio, version, trigger), ``letters``
-    reasons of dead letters; ``bar_states`` is one state a bar, ``states`` the newest by portfolio.
+    reasons of dead letters; ``bar_states`` is one state a bar, ``states`` and ``shadows`` are the
+    newest by portfolio.
     """
 
     bars: int = 0
@@ -44,6 +47,7 @@ class Seen:
     letters: list[str] = field(default_factory=list)
     bar_states: dict[tuple[str, int], StateRecord] = field(default_factory=dict)
     states: dict[str, StateRecord] = field(default_factory=dict)
+    shadows: dict[str, ShadowRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,8 @@ def look_at(outputs: Iterable[Output]) -> Seen:
         elif isinstance(message, StateRecord):
             seen.bar_states[message.portfolio_id, message.bar_number] = message
             seen.states[message.portfolio_id] = message
+        elif isinstance(message, ShadowRecord):
+            seen.shadows[message.portfolio_id] = message
         elif isinstance(message, Decision):
             trigger = known(message.trigger.kind, metrics.TRIGGERS)
             seen.decisions.append((trigger, message.outcome))
@@ -116,6 +122,7 @@ class WorkerMetrics(Collector):
         self._facts = facts
         self._clock = clock
         self._states: dict[str, StateRecord] = {}
+        self._shadows: dict[str, ShadowRecord] = {}
         self._sent: dict[str, tuple[int, float]] = {}  # newest command: version, and when
 
     def observe(self, outputs: Iterable[Output]) -> None:
@@ -137,12 +144,15 @@ class WorkerMetrics(Collector):
             if known_state is None or bar_number > known_state.bar_number:  # not told again
                 count_shares(state)
         self._states.update(seen.states)
+        self._shadows.update(seen.shadows)
 
     def restore(self, walk: Walk) -> None:
         """Take the state of a portfolio that comes from its checkpoint: the next bar may be far."""
-        state = restored_state(walk)
-        if state is not None:
-            self._states[state.portfolio_id] = state
+        at = walk.snapshot()
+        if at is not None:
+            name, books = at.policy.portfolio_id, walk.shadows
+            self._states[name] = state_record(at)
+            self._shadows[name] = shadow_record(at.policy, at.names, at.status, books, at.books)
 
     def collect(  # type: ignore[explicit-override]  # a decorator of Python 3.12
         self,
@@ -154,6 +164,7 @@ class WorkerMetrics(Collector):
         shown = owned[:PORTFOLIOS_MAX]
         states = [state for name in shown if (state := self._states.get(name)) is not None]
         yield from _of_portfolios(states)
+        yield from _of_books(self._shadows[name] for name in shown if name in self._shadows)
         room = STRATEGIES_MAX
         weighed = []
         for state in states:
@@ -172,12 +183,6 @@ class WorkerMetrics(Collector):
     def _wait_s(self, name: str, acknowledged: int) -> float:
         number, since_s = self._sent.get(name, (0, 0.0))
         return self._clock() - since_s if number > acknowledged else 0.0
-
-
-def restored_state(walk: Walk) -> StateRecord | None:
-    """Return the state as of the last bar of a walk that was put back; None before its first."""
-    at = walk.snapshot()
-    return None if at is None else state_record(at)
 
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
@@ -223,6 +228,16 @@ def _of_portfolios(states: list[StateRecord]) -> Iterator[Metric]:
     yield _family(metrics.STATUS, statuses)
     yield _family(metrics.VOLATILITY, _rolling(states, lambda row: row.volatility_annual))
     yield _family(metrics.SHARPE, _rolling(states, lambda row: row.sharpe))
+
+
+def _of_books(records: Iterable[ShadowRecord]) -> Iterator[Metric]:
+    navs = [
+        ((record.portfolio_id, book.book), book.nav)
+        for record in records
+        for book in record.books
+        if book.book != MAIN
+    ]
+    yield _family(metrics.SHADOW_NAV, navs)
 
 
 def _rolling(

@@ -1,4 +1,4 @@
-"""The four files of a replay: performance.csv, weights.csv, metrics.csv and decisions.jsonl.
+"""The files of a replay: performance, weights, metrics and shadows as CSV, and decisions.jsonl.
 
 They are made from what the engine publishes, so that a replay in process and one over a broker
 write the same bytes.
@@ -15,6 +15,7 @@ import polars as pl
 
 from schemas.codec import canonical_json
 from schemas.decisions import Decision
+from schemas.shadows import ShadowRecord
 from schemas.units import format_instant
 from schemas.views import MetricsRecord, StateRecord
 from streams.core.arrays import BoolArray, FloatArray, IntArray
@@ -25,6 +26,7 @@ PERFORMANCE: Final = "performance.csv"
 WEIGHTS: Final = "weights.csv"
 METRICS_FILE: Final = "metrics.csv"
 DECISIONS_FILE: Final = "decisions.jsonl"
+SHADOWS: Final = "shadows.csv"
 
 PERFORMANCE_COLUMNS: Final = (
     "bar_end",
@@ -35,6 +37,17 @@ PERFORMANCE_COLUMNS: Final = (
     "nav",
     "drawdown",
     "coverage",
+)
+SHADOW_COLUMNS: Final = (
+    "book",
+    "nav",
+    "return_net",
+    "cost",
+    "turnover",
+    "sharpe",
+    "n_obs",
+    "regret_best",
+    "regret_equal",
 )
 _BARS_PER_CHUNK: Final = 250  # bounds memory: 250 bars of 200 strategies are some 2 million rows
 
@@ -50,7 +63,7 @@ class MetricBar(NamedTuple):
 
 
 class ReplayFiles:
-    """Writes the four files into a folder, record by record; a context manager.
+    """Writes the five files into a folder, record by record; a context manager.
 
     Parameters
     ----------
@@ -71,9 +84,13 @@ class ReplayFiles:
         self._weight_rows = csv.writer(self._weights, lineterminator="\n")
         self._performance_rows.writerow(PERFORMANCE_COLUMNS)
         self._weight_rows.writerow(("bar_end", "strategy_id", "target_weight", "held_weight"))
+        self._shadows = _open(folder / SHADOWS)
+        self._shadow_rows = csv.writer(self._shadows, lineterminator="\n")
+        self._shadow_rows.writerow(("bar_end", *SHADOW_COLUMNS))
         self._metrics.write("bar_end,strategy_id,window,metric,value\n")
         self._chunk: list[MetricBar] = []
         self._state: StateRecord | None = None
+        self._books: ShadowRecord | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +113,12 @@ class ReplayFiles:
             self._write_state(self._state)
         self._state = state
 
+    def shadows(self, books: ShadowRecord) -> None:
+        """Take one bar of all books; a later record of the same bar replaces it."""
+        if self._books is not None and self._books.bar_end != books.bar_end:
+            self._write_books(self._books)
+        self._books = books
+
     def metrics(self, bar: MetricBar) -> None:
         """Take one bar's metrics."""
         if not self._metrics_wanted:
@@ -111,14 +134,23 @@ class ReplayFiles:
         if self._state is not None:
             self._write_state(self._state)
             self._state = None
+        if self._books is not None:
+            self._write_books(self._books)
+            self._books = None
         self._flush_metrics()
-        for file in (self._performance, self._weights, self._metrics, self._decisions):
+        files = (self._performance, self._weights, self._metrics, self._decisions, self._shadows)
+        for file in files:
             file.close()
 
     def _write_state(self, state: StateRecord) -> None:
         self._performance_rows.writerow([getattr(state, column) for column in PERFORMANCE_COLUMNS])
         for name, target, held in zip(state.strategies, state.target, state.held, strict=True):
             self._weight_rows.writerow((state.bar_end, name, target, held))
+
+    def _write_books(self, record: ShadowRecord) -> None:
+        for book in record.books:
+            row = [getattr(book, column) for column in SHADOW_COLUMNS]
+            self._shadow_rows.writerow((record.bar_end, *row))
 
     def _flush_metrics(self) -> None:
         if self._chunk:
@@ -192,6 +224,11 @@ def _open(path: Path) -> IO[str]:
 def decode_state(data: bytes) -> StateRecord:
     """Return a state record from its topic."""
     return msgspec.json.decode(data, type=StateRecord)
+
+
+def decode_shadows(data: bytes) -> ShadowRecord:
+    """Return a record of all books from its topic."""
+    return msgspec.json.decode(data, type=ShadowRecord)
 
 
 def decode_metrics(data: bytes) -> MetricsRecord:

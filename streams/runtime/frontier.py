@@ -1,4 +1,4 @@
-"""The efficient frontier of a portfolio file on a file of returns, with what to compare it to."""
+"""The efficient frontier of a portfolio, with what to compare it to."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from schemas.policy import PortfolioPolicy
 from streams.core.arrays import FloatArray
 from streams.core.frames import Rows
 from streams.core.optimize import Failed, Infeasible, Problem, Solved, solve, verify
-from streams.core.optimize.explain import relaxed_limits
+from streams.core.optimize.elastic import relax
 from streams.core.optimize.frontier import FrontierPoint, frontier, point_at
 from streams.core.requests import problem_of
 from streams.runtime.whatif import Asked, ask_once
@@ -28,10 +28,21 @@ def frontier_once(policy: PortfolioPolicy, rows: Iterable[Rows], points: int) ->
     if not isinstance(asked, Asked):
         return asked
     problem = problem_of(asked.pending.request)
+    found = frontier_of(problem, points)
+    if found["status"] == "infeasible":
+        return found | {"relax": msgspec.to_builtins(relax(problem))}
+    if found["status"] == "solved":
+        found["marks"] = list(_marks(problem))
+        found["excluded"] = asked.pending.excluded
+        found["n_common"] = asked.pending.estimates.n_common
+    return found
+
+
+def frontier_of(problem: Problem, points: int) -> dict[str, Any]:
+    """Return the frontier of a problem, or why there is none, as plain values."""
     swept = frontier(problem, points)
     if isinstance(swept, Infeasible):
-        relax = msgspec.to_builtins(relaxed_limits(problem))
-        return {"status": "infeasible", "violated": list(swept.violated), "relax": relax}
+        return {"status": "infeasible", "violated": list(swept.violated)}
     if isinstance(swept, Failed):
         return {"status": "failed", "reason": swept.reason}
     return {
@@ -40,9 +51,6 @@ def frontier_once(policy: PortfolioPolicy, rows: Iterable[Rows], points: int) ->
         "points": [_told(problem, point) for point in swept.points],
         "knee": swept.knee,
         "tangency": swept.tangency,
-        "marks": list(_marks(problem)),
-        "excluded": asked.pending.excluded,
-        "n_common": asked.pending.estimates.n_common,
     }
 
 
@@ -57,19 +65,29 @@ def _told(problem: Problem, point: FrontierPoint) -> dict[str, Any]:
 
 
 def _marks(problem: Problem) -> Iterator[dict[str, Any]]:
-    """Mixes to look at beside the frontier; `within` tells whether they keep the limits."""
+    yield mark_of(problem, "held", "held", problem.held)
+    yield from optimum_mark(problem, "target")
+    yield from plain_marks(problem)
+
+
+def optimum_mark(problem: Problem, kind: str) -> Iterator[dict[str, Any]]:
+    """Yield the place of what the problem's own objective chooses, where it can be solved."""
+    found = solve(problem)
+    if isinstance(found, Solved):
+        yield mark_of(problem, kind, f"{kind} ({problem.objective})", found.weights)
+
+
+def plain_marks(problem: Problem) -> Iterator[dict[str, Any]]:
+    """Yield the places of the mixes that nobody chose: equal weight, and each strategy alone."""
     size = len(problem.strategies)
-    yield _mark(problem, "held", "held", problem.held)
-    target = solve(problem)
-    if isinstance(target, Solved):
-        yield _mark(problem, "target", f"target ({problem.objective})", target.weights)
     equal = np.full(size, (1.0 - problem.cash_min) / size)
-    yield _mark(problem, "equal_weight", "equal weight", equal)
+    yield mark_of(problem, "equal_weight", "equal weight", equal)
     for name, alone in zip(problem.strategies, np.eye(size), strict=True):
-        yield _mark(problem, "strategy", name, alone)
+        yield mark_of(problem, "strategy", name, alone)
 
 
-def _mark(problem: Problem, kind: str, name: str, weights: FloatArray) -> dict[str, Any]:
+def mark_of(problem: Problem, kind: str, name: str, weights: FloatArray) -> dict[str, Any]:
+    """Return the place of a mix (N,); ``within`` tells whether it keeps the limits."""
     point = point_at(problem, weights)
     return {
         "kind": kind,

@@ -10,7 +10,7 @@ from schemas.topics import REGISTRY
 from streams.core.fold import Shard
 from streams.core.frames import Rows
 from streams.core.outputs import Output
-from streams.core.requests import reply_to, solve_request
+from streams.core.shadows import answered
 
 _OFFLINE = SolveDiagnostics(solve_seconds=0.0, worker="in-process", iterations=0)
 
@@ -40,7 +40,7 @@ class LocalEngine:
             output = waiting.popleft()
             yield output
             if isinstance(output.message, OptimizeRequest):
-                reply = reply_to(output.message, solve_request(output.message), _OFFLINE)
+                reply = answered(output.message, _OFFLINE)
                 waiting.extendleft(
                     reversed(self.shard.step([(self.shard.next_offset, Reply(reply=reply))]))
                 )

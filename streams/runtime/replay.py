@@ -8,6 +8,7 @@ import msgspec
 from schemas.decisions import Decision, RebalanceCommand
 from schemas.events import PortfolioRegistration
 from schemas.policy import FromReturns, PortfolioPolicy, StrategyEntry, check_policy
+from schemas.shadows import ShadowRecord
 from schemas.views import StateRecord
 from streams.core.errors import DataError
 from streams.core.frames import Rows
@@ -70,6 +71,8 @@ def replay(policy: PortfolioPolicy, rows: Iterable[Rows], files: ReplayFiles) ->
         elif isinstance(message, StateRecord):
             files.state(message)
             summary.bars, summary.last = message.bar_number, message
+        elif isinstance(message, ShadowRecord):
+            files.shadows(message)
         elif isinstance(message, Decision):
             files.decision(message)
             summary.decisions += 1

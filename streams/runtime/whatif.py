@@ -20,7 +20,8 @@ from streams.core.frames import Rows
 from streams.core.identity import Context
 from streams.core.ledger import Ledger
 from streams.core.optimize import Solved
-from streams.core.optimize.explain import explain, relaxed_limits
+from streams.core.optimize.elastic import relax
+from streams.core.optimize.explain import explain
 from streams.core.optimize.whole import GAP_MAX
 from streams.core.requests import problem_of, reply_to, solve_request
 from streams.core.windows import RollingWindows
@@ -58,7 +59,7 @@ def optimize_once(policy: PortfolioPolicy, rows: Iterable[Rows]) -> dict[str, An
     reply = reply_to(request, outcome, nobody)
     answer = _answer(decide(pending, reply, policy, asked.book.returns), reply)
     if answer["status"] == "infeasible":
-        answer["relax"] = msgspec.to_builtins(relaxed_limits(problem_of(request)))
+        answer["relax"] = msgspec.to_builtins(relax(problem_of(request)))
     if isinstance(outcome, Solved):
         told = explain(
             problem_of(request),
@@ -169,6 +170,7 @@ def _answer(decision: Decision, reply: OptimizeReply) -> dict[str, Any]:
         "weights": dict(zip(decision.strategies, stages.rounded, strict=True)),
         "cash": stages.cash["rounded"],
         "objective_value": decision.objective_value,
+        "objective_terms": {term.name: term.value for term in decision.objective_terms},
         "ex_ante": msgspec.to_builtins(ante),
         "binding": msgspec.to_builtins(decision.binding),
         "verified": True,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from schemas.codec import decode_record, encode_record
-from schemas.optimize import OptimizeRequest
+from schemas.optimize import OptimizeRequest, ShadowProblem
 from streams.agents.crash import CRASH_VARIABLE
 from streams.agents.pool import Pool, solve_bytes
 
@@ -135,6 +135,87 @@ def test_a_solve_past_its_deadline_is_a_failed_reply_and_the_pool_works_again(po
     assert reply_of(third).status == "solved"
     with pytest.raises(ProcessLookupError):
         os.kill(hung, 0)  # ended and reaped, not left behind
+
+
+def paper(name, **changes):
+    """A paper book's problem beside the main one."""
+    fields = {
+        "held": np.zeros(SIZE).tobytes(),
+        "held_cash": 1.0,
+        "held_elsewhere": 0.0,
+        "objective": "inverse_volatility",
+        "risk_aversion": 1.0,
+        "weight_min": np.zeros(SIZE).tobytes(),
+        "weight_max": np.ones(SIZE).tobytes(),
+        "groups": (),
+        "turnover_max": None,
+        "long_only": True,
+    }
+    return ShadowProblem(name=name, **{**fields, **changes})
+
+
+def test_paper_books_are_answered_in_the_same_reply_and_leave_the_main_answer_as_it_is(pool):
+    none = np.zeros(SIZE).tobytes()
+    books = (paper("iv"), paper("bad", held=b"x"), paper("tight", weight_max=none))
+
+    async def scene():
+        alone = await pool.solve(request())
+        return alone, await pool.solve(request(shadows=books), ("iv", "bad", "tight"))
+
+    alone, beside = (reply_of(record) for record in asyncio.run(scene()))
+    assert (beside.weights, beside.cash) == (alone.weights, alone.cash)
+    iv, bad, tight = beside.shadows
+    inverse = 1.0 / np.sqrt(np.arange(1.0, SIZE + 1))
+    # the closed form, to a few roundings
+    assert np.frombuffer(iv.weights) == pytest.approx(inverse / inverse.sum(), rel=1e-12)
+    assert (iv.name, iv.reason) == ("iv", "")
+    assert (bad.name, bad.weights) == ("bad", b"")
+    assert bad.reason.startswith("solver_failed: ")
+    assert (tight.name, tight.reason) == ("tight", "infeasible: weight_max")
+
+
+def test_a_paper_book_that_hangs_costs_the_main_book_nothing(pool, monkeypatch):
+    """The process stands still once the main answer is out; all paper books share one deadline."""
+
+    async def scene():
+        await pool.solve(request(1))
+        working = pool._try
+
+        async def hanging(work, within_s):
+            if work.func is solve_bytes:
+                return await working(work, within_s)
+            os.kill(pids(pool)[0], signal.SIGSTOP)
+            pool._deadline_s = 0.5
+            return await working(work, 0.5)
+
+        monkeypatch.setattr(pool, "_try", hanging)
+        books = (paper("one"),)
+        late = await pool.solve(request(2, shadows=books), ("one",))
+        monkeypatch.setattr(pool, "_try", working)
+        pool._deadline_s = 20.0
+        return late, await pool.solve(request(3))
+
+    late, third = (reply_of(record) for record in asyncio.run(scene()))
+    assert late.status == third.status == "solved"
+    assert late.weights == third.weights
+    (answer,) = late.shadows
+    assert (answer.name, answer.weights) == ("one", b"")
+    assert answer.reason.startswith("solver_failed: no answer within ")
+
+
+def test_paper_books_that_no_time_is_left_for_are_told_so(pool):
+    books = (paper("one"), paper("two"))
+
+    async def scene():
+        pool._deadline_s = -1.0
+        return await pool._shadows(request(2, shadows=books), ("one", "two"))
+
+    answers = asyncio.run(scene())
+    reason = "solver_failed: no answer within -1.0 s for all paper books"
+    assert [(answer.name, answer.reason) for answer in answers] == [
+        ("one", reason),
+        ("two", reason),
+    ]
 
 
 @pytest.mark.parametrize(

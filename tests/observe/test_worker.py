@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from schemas.events import StrategyReturn
-from schemas.topics import DEAD_LETTERS, DECISIONS, REBALANCE, STATE
+from schemas.topics import DEAD_LETTERS, DECISIONS, REBALANCE, SHADOWS, STATE
 from schemas.views import BarData
 from streams.core.image import decode_image, encode_image
 from streams.core.outputs import Output
@@ -20,11 +20,13 @@ from streams.observe.metrics import (
     TRIGGERS,
     registry_for,
 )
-from streams.observe.worker import ShardFacts, WorkerMetrics, look_at, restored_state
+from streams.observe.worker import ShardFacts, WorkerMetrics, look_at
 from tests.core.worlds import World, in_time_order, of_topic, policy_for, ragged
 from tests.observe.exposition import parse
 
 NAMES = ("a", "b", "c", "d", "e")
+
+GAUGES = ("apse_portfolio_", "apse_strategy_")
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +119,14 @@ def test_a_trigger_that_is_not_on_the_list_makes_no_series_of_its_own(world):
 def test_a_restored_portfolio_shows_what_it_showed_before(world):
     state = world.portfolio.to_state()
     again = Portfolio.from_state(decode_image(encode_image(state)))
-    assert restored_state(again.walk) == of_topic(world.outputs, STATE.name)[-1]
+    metrics, before = (WorkerMetrics(lambda: [facts_of(["p"])]) for _ in range(2))
+    metrics.restore(again.walk)
+    before.observe(world.outputs)
+    gauges = {k: v for k, v in shown(before).items() if k[0].startswith(GAUGES) and "p" in k}
+    found = shown(metrics)
+    assert {key: found[key] for key in gauges} == gauges
+    books = {key[1]: v for key, v in gauges.items() if key[0] == "apse_portfolio_shadow_nav_ratio"}
+    assert books == {"equal": of_topic(world.outputs, SHADOWS.name)[-1].books[1].nav}
 
 
 def test_a_portfolio_before_its_first_bar_has_no_samples():

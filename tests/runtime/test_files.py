@@ -1,4 +1,4 @@
-"""The four files: the same from arrays and from records, nothing invented where undefined."""
+"""The five files: the same from arrays and from records, nothing invented where undefined."""
 
 import csv
 
@@ -9,6 +9,7 @@ import pytest
 
 from schemas.codec import canonical_json
 from schemas.decisions import Decision
+from schemas.shadows import ShadowRecord
 from schemas.views import MetricsRecord, StateRecord
 from streams.core.outputs import BarMetrics, encode_output
 from streams.runtime.files import (
@@ -17,12 +18,13 @@ from streams.runtime.files import (
     bar_of_record,
     decode_decision,
     decode_metrics,
+    decode_shadows,
     decode_state,
 )
 from tests.core.worlds import World, in_time_order, policy_for, ragged
 
 NAMES = ("a", "b", "c")
-FILES = ("performance.csv", "weights.csv", "metrics.csv", "decisions.jsonl")
+FILES = ("performance.csv", "weights.csv", "metrics.csv", "decisions.jsonl", "shadows.csv")
 BARS = 30
 
 
@@ -40,6 +42,8 @@ def write(folder, outputs, **given):
                 files.metrics(bar_of_arrays(output.message))
             elif isinstance(output.message, StateRecord):
                 files.state(output.message)
+            elif isinstance(output.message, ShadowRecord):
+                files.shadows(output.message)
             elif isinstance(output.message, Decision):
                 files.decision(output.message)
     return {name: (folder / name).read_bytes() for name in FILES}
@@ -54,6 +58,8 @@ def test_what_comes_from_a_topic_writes_the_same_bytes(outputs, tmp_path):
                 files.metrics(bar_of_record(decode_metrics(data)))
             elif isinstance(output.message, StateRecord):
                 files.state(decode_state(data))
+            elif isinstance(output.message, ShadowRecord):
+                files.shadows(decode_shadows(data))
             elif isinstance(output.message, Decision):
                 files.decision(decode_decision(data))
     assert {name: (tmp_path / "topic" / name).read_bytes() for name in FILES} == direct
@@ -74,6 +80,12 @@ def test_the_headers_and_rows_are_those_of_the_contract(outputs, tmp_path):
     assert [(row["bar_end"], row["strategy_id"]) for row in weights] == [
         (bar, name) for bar in bars for name in NAMES
     ]
+    books = list(csv.DictReader(text["shadows.csv"].splitlines()))
+    assert [(row["bar_end"], row["book"]) for row in books] == [
+        (bar, book) for bar in bars for book in ("main", "equal")
+    ]
+    navs = [row["nav"] for row in csv.DictReader(text["performance.csv"].splitlines())]
+    assert [row["nav"] for row in books[::2]] == navs
     for line in text["decisions.jsonl"].splitlines():
         assert canonical_json(decode_decision(line.encode())).decode() == line
 

@@ -114,6 +114,7 @@ FULL = {
     },
     "fallback": ["other_solver", "hrp", "inverse_volatility", "hold"],
     "explain": {"prices": 4, "resamples": 16},
+    "shadows": [{"name": "calm", "objective": {"type": "hrp"}, "constraints": {"weight_max": 0.6}}],
     "ledger": "reported",
     "clock": "wall",
     "rebalance": {

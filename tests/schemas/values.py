@@ -73,6 +73,7 @@ def composed(origin, arguments):
 def plain(type_):
     return {
         type(None): st.none(),
+        msgspec.UnsetType: st.just(msgspec.UNSET),
         bool: st.booleans(),
         bytes: st.binary(max_size=16),
         float: st.floats(allow_nan=False, allow_infinity=False),
