@@ -11,8 +11,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly LOCK=requirements/bench.txt VENV=.cache/bench-venv
 
 if [[ ${1:-} == --lock ]]; then
+  # vectorbt is not free software (Commons Clause); what Riskfolio-Lib is run for works without it.
   uv pip compile --group bench --universal --python-version 3.11 --generate-hashes --quiet \
-    --annotation-style line --custom-compile-command 'benchmarks/peers.sh --lock' --output-file "$LOCK"
+    --override <(echo "vectorbt; python_version < '3'") --annotation-style line \
+    --custom-compile-command 'benchmarks/peers.sh --lock' --output-file "$LOCK"
   exit
 fi
 

@@ -18,7 +18,7 @@ from schemas.policy import (
     check_policy,
 )
 from streams.cli.estimates import strategy_figures
-from streams.core.arrays import FloatArray
+from streams.core.arrays import FloatArray, IntArray
 from streams.core.covariance import (
     CovarianceEstimate,
     complete_rows,
@@ -38,6 +38,7 @@ from streams.core.windows import RollingWindows
 from streams.files import read_returns
 from streams.operate.console import EXIT_INPUT, fail, out, print_json, say, table
 from streams.operate.portfolio_file import read_policy
+from streams.report.book import read_book
 
 _SHOWN: Final = {
     "n_obs": "n",
@@ -83,6 +84,14 @@ def estimate(
     benchmark: Annotated[
         str | None, typer.Option(help="Strategy to tell beta and correlation against.")
     ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a replay whose portfolio beta is to; by default equal weights.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     quality: Annotated[
         bool, typer.Option("--quality", help="Judge the forecasts of risk over the file.")
     ] = False,
@@ -105,10 +114,12 @@ def estimate(
     }
     estimation = Estimation() if portfolio is None else read_policy(portfolio).estimation
     policy = _policy(estimation, changes, history.names, periods_per_year)
+    ends_ns = history.stamps_ns[-len(values) :]
     figures: dict[str, Any] = {
         "conventions": CONVENTIONS,
+        "portfolio": "equal_weights" if replay is None else str(replay),
         "metrics": strategy_figures(
-            history.names, values, history.stamps_ns[-len(values) :], periods_per_year, benchmark
+            history.names, values, ends_ns, periods_per_year, benchmark, _earned(replay, ends_ns)
         ),
         **_estimates(policy, history.names, values),
         "signals": _signals(policy.estimation, history.names, history.values),
@@ -150,6 +161,29 @@ def _policy(
     )
     check_policy(policy)
     return policy
+
+
+def _earned(replay: Path | None, ends_ns: IntArray) -> FloatArray | None:
+    """Return the net returns of a replay in the bars that end at these stamps, else NaN.
+
+    Raises
+    ------
+    DataError
+        None of its bars ends at any of them.
+    """
+    if replay is None:
+        return None
+    book = read_book(replay)
+    _, bars, rows = np.intersect1d(book.ends_ns, ends_ns, return_indices=True)
+    if not bars.size:
+        msg = (
+            f"{replay}: no bar ends at a stamp of the returns, "
+            "expected a replay of this file with a bar a row"
+        )
+        raise DataError(msg)
+    earned = np.full(len(ends_ns), np.nan)
+    earned[rows] = book.net[bars]
+    return earned
 
 
 def _estimates(
@@ -237,7 +271,7 @@ def _quality(policy: PortfolioPolicy, values: FloatArray) -> tuple[EstimatorQual
     held = np.full((quality.every_bars, values.shape[1]), 1.0 / values.shape[1])
     for row in values:
         windows.push(row)
-        quality.follow(windows, held, names)
+        quality.follow(windows, windows.count, held, names)
     return quality.latest
 
 

@@ -1,6 +1,6 @@
 """What `apse estimate` tells of each strategy: every figure, in our conventions and in others'."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from streams.core.performance import (
     whole_figures,
 )
 
-_TO_PORTFOLIO: Final = ("beta", "correlation")  # a table of strategies has no portfolio
-
 
 def strategy_figures(
     names: tuple[str, ...],
@@ -25,6 +23,7 @@ def strategy_figures(
     ends_ns: IntArray,
     periods_per_year: float,
     benchmark: str | None,
+    portfolio: FloatArray | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return the figures of each strategy over a whole table.
 
@@ -40,19 +39,38 @@ def strategy_figures(
         Rows in a year.
     benchmark
         One of the names, or None.
+    portfolio
+        (T,) returns of the portfolio that `beta` and `correlation` are to, NaN = none; by default
+        those of equal weights.
     """
     found = None
     if len(returns) >= OBSERVATIONS_MIN and names:
         place = None if benchmark is None else names.index(benchmark)
         asked = Asked(periods_per_year=periods_per_year, benchmark=place)
-        found = whole_figures(returns, np.full(len(returns), np.nan), asked)
-    wanted = (*WINDOW_FIGURES, *(() if benchmark is None else BENCHMARK_FIGURES))
-    told = tuple(name for name in wanted if name not in _TO_PORTFOLIO)
+        own = equal_weights(returns) if portfolio is None else portfolio
+        found = whole_figures(returns, own, asked)
+    told = (*WINDOW_FIGURES, *(() if benchmark is None else BENCHMARK_FIGURES))
     return {
         name: _strategy(returns[:, column], periods_per_year, _beyond(found, told, column))
         | _dates(found, column, ends_ns)
         for column, name in enumerate(names)
     }
+
+
+def equal_weights(returns: FloatArray) -> FloatArray:
+    """Return what equal weights earn that are restored at each row, (T,).
+
+    A missing return contributes 0, as it does to a portfolio that holds the strategy; a row in
+    which nobody has one is no bar.
+
+    Examples
+    --------
+    >>> equal_weights(np.array([[0.02, 0.04], [0.02, np.nan], [np.nan, np.nan]]))
+    array([0.03, 0.01,  nan])
+    """
+    known = ~np.isnan(returns)
+    earned = np.where(known, returns, 0.0).sum(axis=1) / returns.shape[1]
+    return np.where(known.any(axis=1), earned, np.nan)
 
 
 def _strategy(

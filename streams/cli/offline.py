@@ -74,7 +74,7 @@ def replay_command(
     returns: ReturnsFile,
     portfolio: PolicyFile,
     folder: Annotated[
-        Path, typer.Option("--out", help="Folder for the four files.", file_okay=False)
+        Path, typer.Option("--out", help="Folder for the five files.", file_okay=False)
     ],
     kafka: Annotated[
         bool, typer.Option("--kafka", help="Through the broker instead of in process.")
@@ -86,7 +86,7 @@ def replay_command(
 ) -> None:
     """Replay a file through the engine, as it would run live.
 
-    Writes performance.csv, weights.csv, metrics.csv and decisions.jsonl.
+    Writes performance.csv, weights.csv, metrics.csv, shadows.csv and decisions.jsonl.
     """
     history = read_returns(returns)
     policy = with_members(read_policy(portfolio), history.names)
@@ -146,17 +146,22 @@ def _counted(
         advance(len(chunk) / columns)
 
 
+def show_refusal(figures: dict[str, Any]) -> None:
+    """Say why there are no weights, and which limits would have to give."""
+    say(f"status: {figures['status']}")
+    if figures.get("violated"):
+        say(f"limits in conflict: {', '.join(figures['violated'])}")
+    elif figures.get("reason"):
+        say(f"reason: {figures['reason']}")
+    for limit in figures.get("relax", ()):
+        say(f"  way {limit['way']}: {limit['words']}")
+    for name, why in figures.get("excluded", {}).items():
+        say(f"  {name} takes no part: {why}")
+
+
 def _show_optimum(figures: dict[str, Any]) -> None:
     if figures["status"] not in _SOLVED:
-        say(f"status: {figures['status']}")
-        if figures.get("violated"):
-            say(f"limits in conflict: {', '.join(figures['violated'])}")
-            for limit in figures.get("relax", ()):
-                say(f"  way {limit['way']}: {limit['words']}")
-        elif figures.get("reason"):
-            say(f"reason: {figures['reason']}")
-        for name, why in figures.get("excluded", {}).items():
-            say(f"  {name} takes no part: {why}")
+        show_refusal(figures)
         return
     say(f"status: {figures['status']}, verified")
     if figures["instead"]:

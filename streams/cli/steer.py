@@ -47,7 +47,7 @@ def strategy_add(
     weight_max: Annotated[float | None, typer.Option(min=0.0, help="Its own upper weight.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Register a strategy, or let an ended one start again."""
+    """Register a strategy, or let an ended one start again; exit 2 where a portfolio is none."""
     check_family(family)
     registration = StrategyRegistration(
         strategy_id=strategy_id,
@@ -56,7 +56,7 @@ def strategy_add(
         account_id=account,
         weight_max=weight_max,
     )
-    with Sender(reachable_kafka()) as sender:
+    with Sender(_kafka_of(*portfolio)) as sender:
         sender.strategy(registration)
     words = f"{strategy_id} ({family}) joins {', '.join(portfolio)}"
     answer(msgspec.to_builtins(registration), words, as_json=as_json)
@@ -129,14 +129,15 @@ def _risk(
     answer(msgspec.to_builtins(signal), words, as_json=as_json)
 
 
-def _kafka_of(portfolio: str) -> KafkaSettings:
-    """Return where a portfolio lives; an order for one that does not exist is no success."""
+def _kafka_of(*portfolios: str) -> KafkaSettings:
+    """Return where portfolios live; an order for one that does not exist is no success."""
     kafka = reachable_kafka()
     known = read_registry(kafka).portfolios
-    if portfolio not in known:
-        near = difflib.get_close_matches(portfolio, known, n=1, cutoff=0.0)
-        hint = f"; did you mean {near[0]!r}?" if near else "; none is registered"
-        fail(f"portfolio {portfolio!r} is not registered{hint}", EXIT_INPUT)
+    for portfolio in portfolios:
+        if portfolio not in known:
+            near = difflib.get_close_matches(portfolio, known, n=1, cutoff=0.0)
+            hint = f"; did you mean {near[0]!r}?" if near else "; none is registered"
+            fail(f"portfolio {portfolio!r} is not registered{hint}", EXIT_INPUT)
     return kafka
 
 

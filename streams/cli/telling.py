@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from schemas.codec import canonical_json
 from schemas.decisions import Correlations, CostParts, Decision, ExAnte, GateCheck
 from schemas.explain import ShadowPrice
 from schemas.optimize import BindingLimit
@@ -39,6 +40,7 @@ def sentences(decision: Decision) -> Iterator[str]:
             f" turnover {decision.turnover:.2%}, cost {decision.cost * 1e4:.2f} bps of NAV"
             f"{_causes(decision.cost_parts)}."
         )
+    yield from _asked(decision)
     if decision.fallback in _FALLBACKS:
         yield _FALLBACKS[decision.fallback]
     if decision.gate is not None:
@@ -50,6 +52,7 @@ def sentences(decision: Decision) -> Iterator[str]:
     if decision.ex_ante is not None or decision.outcome == "accepted":
         yield f"Before: {_ante(decision.ex_ante_held)}"
         yield f"After:  {_ante(decision.ex_ante)}"
+    yield from _objective(decision)
     if decision.estimates is not None:
         average = decision.estimates.average_correlation
         shown = "undefined" if average is None else f"{average:.3f}"
@@ -92,6 +95,20 @@ def risk_told(decision: Decision) -> Iterator[str]:
             f"  watched, not capped: {first} and {second} at {pair.correlation:.2f},"
             " over the limit by no more than chance may explain"
         )
+
+
+def _objective(decision: Decision) -> Iterator[str]:
+    terms = decision.objective_terms
+    told = ", ".join(f"{term.name} {term.value:.6g}" for term in terms)
+    together = f"; together {sum(term.value for term in terms):.6g}" if len(terms) > 1 else ""
+    if terms:
+        yield f"Objective {decision.objective}: {told}{together}."
+
+
+def _asked(decision: Decision) -> Iterator[str]:
+    if decision.trigger.overrides is not None:
+        asked = canonical_json(decision.trigger.overrides).decode()
+        yield f"A person asked, for this decision alone, for {asked}."
 
 
 def _relaxed(decision: Decision) -> Iterator[str]:

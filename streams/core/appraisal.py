@@ -3,11 +3,10 @@
 import math
 from typing import Final
 
-import numpy as np
-
 from schemas.decisions import Correlations, ExAnte, ObjectiveTerm, WatchedPair
 from schemas.policy import PortfolioPolicy
 from streams.core.arrays import FloatArray
+from streams.core.errors import DataError
 from streams.core.optimize import Problem
 from streams.core.optimize.correlation import (
     Correlation,
@@ -15,8 +14,11 @@ from streams.core.optimize.correlation import (
     achieved,
     correlation_of,
 )
+from streams.core.optimize.objectives import cvar
+from streams.core.optimize.objectives import objective_terms as terms_of
+from streams.core.optimize.problem import SCENARIO
 
-TAIL_SHARE: Final = 0.05
+TAIL: Final = 0.95
 _NO_LIMITS: Final = Correlation(limits=CorrelationLimits(), capped=(), watched=(), clusters=())
 
 
@@ -34,29 +36,8 @@ def ex_ante(
         return_annual=expected,
         volatility_annual=volatility,
         sharpe=expected / volatility if volatility > 0 else None,
-        cvar_95=tail_mean(rows @ weights + carry) if len(rows) else None,
+        cvar_95=cvar(-(rows @ weights + carry), TAIL) if len(rows) else None,
     )
-
-
-def tail_mean(returns: FloatArray, share: float = TAIL_SHARE) -> float:
-    """Return the expected loss in the worst ``share`` of returns (T,), as a positive number.
-
-    Exact for a whole number of returns and between (Rockafellar and Uryasev 2002, Proposition 8):
-    the last return counts for the part of it that is in the tail.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> tail_mean(np.arange(-20.0, 20.0))
-    19.5
-    """
-    mass = round(share * len(returns), 9)  # 0.05 of 20 returns is one, not 1 + 1e-17
-    whole = math.floor(mass)
-    ordered = np.sort(returns)
-    if mass <= 1.0:
-        return -float(ordered[0])
-    part = (mass - whole) * float(ordered[whole]) if mass > whole else 0.0
-    return -(float(ordered[:whole].sum()) + part) / mass
 
 
 def risk_contributions(problem: Problem, weights: FloatArray) -> dict[str, float]:
@@ -99,11 +80,19 @@ def _pair(problem: Problem, pair: tuple[int, int]) -> WatchedPair:
 
 
 def objective_terms(problem: Problem, weights: FloatArray) -> tuple[ObjectiveTerm, ...]:
-    """Return the named terms of the objective at some weights, annual."""
-    variance = float(weights @ problem.cov_annual @ weights)
-    if problem.objective == "mean_variance":
-        return (
-            ObjectiveTerm(name="return", value=float(problem.mean_annual @ weights)),
-            ObjectiveTerm(name="risk", value=-0.5 * problem.risk_aversion * variance),
-        )
-    return (ObjectiveTerm(name="variance", value=variance),)
+    """Return the named terms of the objective at some weights; their sum is its value.
+
+    None where the returns that an objective is made of are missing, or a term in Python is known to
+    the optimizer's process alone; and none of a ratio without a denominator, which is no number.
+    """
+    if problem.scenarios is None and problem.objective in SCENARIO:
+        return ()
+    try:
+        terms = terms_of(problem, weights)
+    except DataError:
+        return ()
+    return tuple(
+        ObjectiveTerm(name=name, value=value)
+        for name, value in terms.items()
+        if math.isfinite(value)
+    )

@@ -61,9 +61,15 @@ class History:
         if len(self._ends_ns) > self._capacity:
             del self._ends_ns[0], self._weights[0], self._gross[0]
 
-    def held(self, bars: int) -> FloatArray:
-        """Return the weights (B, N) held over the last bars, oldest first."""
-        return np.array(self._weights[-bars:])
+    @property
+    def capacity(self) -> int:
+        """Most bars remembered."""
+        return self._capacity
+
+    def held(self, bars: int, bars_ago: int = 0) -> FloatArray:
+        """Return the weights (B, N) held over ``bars`` bars, oldest first, to that of then."""
+        stop = len(self._weights) - bars_ago
+        return np.array(self._weights[max(stop - bars, 0) : stop])
 
     def bars_ago(self, end_ns: int) -> int | None:
         """Return how long ago a bar was, 0 for the newest.
@@ -74,9 +80,10 @@ class History:
             return None
         return len(self._ends_ns) - 1 - self._ends_ns.index(end_ns)
 
-    def end_ns(self, bars_ago: int) -> int | None:
-        """Return when a bar ended, None where it is not remembered."""
-        return self._ends_ns[-1 - bars_ago] if 0 <= bars_ago < len(self._ends_ns) else None
+    @property
+    def ends_ns(self) -> list[int]:
+        """When each remembered bar ended, oldest first."""
+        return self._ends_ns.copy()
 
     def revise(self, bars_ago: int, column: int, old: float, new: float) -> float:
         """Return what a revised return adds to the NAV: w (new - old) / (1 + r_p) of that bar.

@@ -6,7 +6,8 @@ A figure that does not exist is NaN here with the reason beside it, and null on 
 """
 
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,6 @@ from streams.core.windows import (
     WindowsRun,
     WindowSummary,
     normalised,
-    nth,
 )
 
 __all__ = [
@@ -98,9 +98,9 @@ class MetricsBlock:
     values: FloatArray
     undefined: NDArray[np.uint8]
 
-    def at(self, bar: int) -> "MetricsBlock":
-        """Return one bar of a run's, whose first trailing axis counts bars."""
-        return MetricsBlock(self.n_obs[bar], self.values[:, bar], self.undefined[:, bar])
+    def at(self, place: int) -> "MetricsBlock":
+        """Return one bar of a run, or one window of several: of the first trailing axis."""
+        return MetricsBlock(self.n_obs[place], self.values[:, place], self.undefined[:, place])
 
 
 def window_metrics(
@@ -286,24 +286,52 @@ def _wealth(values: FloatArray, s: WindowSummary, periods: float) -> None:
     values[_AT["calmar"]] = values[_AT["cagr"]] / -values[_AT["max_drawdown"]]
 
 
+class _Positions(NamedTuple):
+    """For so many returns, (P, counts), where in their order the figures of each tail lie.
+
+    A quantile is between number ``below`` and the next one, ``share`` of the way; in the tail are
+    ``whole`` returns and ``part`` of the next, ``in_tail`` together.
+    """
+
+    below: IntArray
+    share: FloatArray
+    whole: IntArray
+    part: FloatArray
+    in_tail: FloatArray
+
+
+# Integer divisions, once for every count there may be.
+@cache
+def _positions(counts: int) -> _Positions:
+    count, percents = np.arange(counts), np.array(TAIL_PERCENTS)[:, None]
+    below, share = np.divmod(np.maximum(count - 1, 0) * percents, _PERCENT)
+    whole, part = np.divmod(count * percents, _PERCENT)
+    in_tail = count * percents / _PERCENT
+    return _Positions(below, share / _PERCENT, whole, part / _PERCENT, in_tail)
+
+
 # Quantiles by linear interpolation (Hyndman and Fan (1996), type 7), and the mean of the worst
 # n percent/100 returns with the last one in part: Rockafellar and Uryasev (2002), "Conditional
 # value-at-risk for general loss distributions", proposition 8. Positions are integer fractions.
 def _tails(values: FloatArray, count: IntArray, tail: FloatArray) -> None:
     # (P, ..., N): all the tails at once.
-    percents = np.array(TAIL_PERCENTS).reshape(-1, *[1] * count.ndim)
-    whole, part = np.divmod(np.maximum(count - 1, 0) * percents, _PERCENT)
-    low = nth(tail, whole)
-    high = nth(tail, np.minimum(whole + 1, len(tail) - 1))
-    quantile = np.where(part > 0, low + (high - low) * (part / _PERCENT), low)
-    in_tail = count * percents
-    whole, part = np.divmod(in_tail, _PERCENT)
-    total = tail[: max(int(whole.max(initial=0)), 1)].copy()
+    most = int(count.max(initial=0))
+    at = _positions(1 << most.bit_length())
+    columns, ordered = count.size, tail.reshape(-1)
+    places = np.arange(columns).reshape(count.shape)
+    lower = at.below.take(count, axis=1) * columns + places
+    low = ordered.take(lower)
+    high = ordered.take(lower + columns, mode="clip")  # past the end it has no share
+    share = at.share.take(count, axis=1)
+    quantile = np.where(share > 0.0, low + (high - low) * share, low)
+    total = np.zeros((int(at.whole[:, most].max()) + 1, *tail.shape[1:]))
     for place in range(1, len(total)):  # row after row: an accumulating ufunc is slower
-        total[place] += total[place - 1]
-    worst = np.where(whole > 0, nth(total, np.maximum(whole - 1, 0)), 0.0)
-    worst += np.where(part > 0, nth(tail, whole) * (part / _PERCENT), 0.0)
-    worst /= in_tail / _PERCENT
+        np.add(total[place - 1], tail[place - 1], out=total[place])
+    part = at.part.take(count, axis=1)
+    next_one = at.whole.take(count, axis=1) * columns + places
+    worst = total.reshape(-1).take(next_one)
+    worst += np.where(part > 0.0, ordered.take(next_one, mode="clip") * part, 0.0)
+    worst /= at.in_tail.take(count, axis=1)
     for index, percent in enumerate(TAIL_PERCENTS):
         values[_AT[f"var_{_PERCENT - percent}"]] = -quantile[index]
         values[_AT[f"cvar_{_PERCENT - percent}"]] = -worst[index]
@@ -314,7 +342,8 @@ def finished_block(
 ) -> MetricsBlock:
     """Take what is not finite for overflow, and leave no value beside a reason; in place."""
     infinite: BoolArray = ~np.isfinite(values)
-    undefined[infinite & (undefined == 0)] = _OVERFLOW
-    values[undefined > 0] = np.nan
+    if infinite.any():
+        np.copyto(undefined, _OVERFLOW, where=infinite & (undefined == 0))
+    np.copyto(values, np.nan, where=undefined > 0)
     values += 0.0  # no negative zero
     return MetricsBlock(n_obs=count, values=values, undefined=undefined)

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from schemas.codec import canonical_json, encode_message, encode_record
 from schemas.optimize import OptimizeRequest
+from schemas.shadows import ShadowRecord
 from schemas.topics import Topic
 from schemas.units import format_instant
 from schemas.views import CovarianceRecord, StateRecord
 from streams.core.arrays import FloatArray, IntArray
 from streams.core.metrics import EWMA_METRICS, METRICS, UNDEFINED_REASONS, MetricsBlock
-from streams.core.performance import CONVENTIONS, FigureRun
+from streams.core.performance import CONVENTIONS, BarFigures
 from streams.core.windows import EWMA_DECAY
 
 EWMA_LABEL: Final = f"ewma:{EWMA_DECAY}"
@@ -38,15 +39,15 @@ class BarMetrics:
     block: MetricsBlock
     ewma: MetricsBlock
     bars: tuple[int, ...]
-    figures: FigureRun = ()
+    figures: BarFigures
     dates: dict[str, list[str | None]] | None = None
 
     def window(self, index: int) -> tuple[tuple[str, ...], FloatArray, NDArray[np.uint8]]:
         """Give all that is told over one window: names, values and reasons (len(names), N)."""
         block = self.block
-        if not self.figures:
+        if not self.figures.windows:
             return METRICS, block.values[:, index], block.undefined[:, index]
-        names, values, undefined = self.figures[index].at(-1)
+        names, values, undefined = self.figures.windows[index].at(self.figures.place)
         return (
             (*METRICS, *names),
             np.concatenate([block.values[:, index], values]),
@@ -81,12 +82,12 @@ def encode_output(output: Output) -> bytes:
         return encode_metrics(message)
     if isinstance(message, OptimizeRequest):
         return encode_record(message)
-    if isinstance(message, CovarianceRecord | StateRecord):
+    if isinstance(message, CovarianceRecord | StateRecord | ShadowRecord):
         return _encode_view(message)
     return encode_message(message)
 
 
-def _encode_view(view: CovarianceRecord | StateRecord) -> bytes:
+def _encode_view(view: CovarianceRecord | StateRecord | ShadowRecord) -> bytes:
     """Return what :func:`encode_message` does, at a fifth of its cost where nothing is undefined.
 
     A number that JSON does not have would stand there as null. Bytes without one need no reading
@@ -97,9 +98,9 @@ def _encode_view(view: CovarianceRecord | StateRecord) -> bytes:
         data = canonical_json(view)
         return encode_message(view) if b"null" in data else data
     numbers = orjson.dumps(matrix)  # twice as fast; the same digits but for its "e+" from 1e16 on
-    head = canonical_json(msgspec.structs.replace(view, matrix_annual=None))  # it is the last field
-    if b"null" in head or b"null" in numbers or b"e+" in numbers:
+    if b"null" in numbers or b"e+" in numbers:
         return encode_message(view)
+    head = _encode_view(msgspec.structs.replace(view, matrix_annual=None))  # it is the last field
     return b'%b,"matrix_annual":%b}' % (head[:-1], numbers)
 
 
@@ -111,7 +112,7 @@ def encode_metrics(bar: BarMetrics) -> bytes:
         n_obs = bar.block.n_obs[i]
         told = _window(str(window), metrics, (n_obs, values, undefined), bar.names)
         told["coverage"] = np.ascontiguousarray(n_obs / bar.bars[i])
-        if bar.dates is not None and bar.figures[i].path is not None:
+        if bar.dates is not None and bar.figures.windows[i].path is not None:
             told["dates"] = bar.dates
         windows.append(told)
     ewma = bar.ewma

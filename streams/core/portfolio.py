@@ -72,7 +72,10 @@ class Portfolio:
     # ------------------------------------------------------------------ journal in
 
     def absorb(self, rows: Rows) -> list[Output]:
-        """Take a frame's rows in: drop what was seen or is not ours, close bars, walk them."""
+        """Take a frame's rows in: drop what was seen or is not ours, close bars.
+
+        They wait to be walked, together with those of more frames, until :meth:`drain`.
+        """
         fresh = self._unseen(rows)
         columns = np.array([self.columns.get(name, -1) for name in rows.names], dtype=np.int64)[
             rows.strategy
@@ -82,19 +85,22 @@ class Portfolio:
             return []
         if len(chosen) < len(rows):
             rows, columns = rows.take(chosen), columns[chosen]
-        for correction in self.builder.absorb(rows, columns):
+        corrections = self.builder.absorb(rows, columns)
+        outputs = self.drain() if corrections else []  # these are noted at the last closed bar
+        for correction in corrections:
             name = self.builder.names[correction.column]
             due, walk = self.screen.corrected(correction, name), self.walk
             add_correction(walk.corrections, due, walk.history, walk.status.end_ns)
         letters = late_letters(rows, self.builder.refusals(), self.walk.policy.portfolio_id)
-        return [*letters, *self._close()]
+        self._enqueue_closed()
+        return [*outputs, *letters]
 
     def apply(self, record: Addressed) -> list[Output]:
         """Take one record other than a frame in."""
         if isinstance(record, Reply):
-            return [*self.walk.reply(record.reply), *self._drain()]
+            return [*self.walk.reply(record.reply), *self.drain()]
         if isinstance(record, Nudge):
-            return [*self.walk.nudge(record), *self._drain()]
+            return [*self.walk.nudge(record), *self.drain()]
         if isinstance(record, Release):
             if record.strategy_id in self.columns:
                 self.builder.release(self.columns[record.strategy_id], record.through_ns)
@@ -103,7 +109,7 @@ class Portfolio:
             return []
         if _is_urgent(record):
             self._forget_resumes(record)
-            return [*self._act(record), *self._drain()]
+            return [*self._act(record), *self.drain()]
         return self._enqueue(record)
 
     def _enqueue(self, record: Queued) -> list[Output]:
@@ -116,12 +122,12 @@ class Portfolio:
         elif isinstance(record, PortfolioRegistered):
             if record.registration.shard != self.walk.shard:
                 self.walk.status.halted = True  # another shard speaks for it from now on
-                return [*self.walk.void("voided: moved"), *self._drain()]
+                return [*self.walk.void("voided: moved"), *self.drain()]
             if not self._is_newer(record.registration):
                 return []
             self._change_members(record.registration.policy)
         self.queue.append(record)
-        return [*self._close(), *self._drain()]
+        return [*self._close(), *self.drain()]
 
     def _forget_resumes(self, record: Queued) -> None:
         """Drop queued resumes that an urgent order, which acts before them, comes after."""
@@ -129,10 +135,7 @@ class Portfolio:
         self.queue = deque(kept)
 
     def _unseen(self, rows: Rows) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return which rows (R,) are past what was seen of their source partition.
-
-        Remember them.
-        """
+        """Return which rows (R,) are past what was seen of their source, and remember them."""
         fresh = np.ones(len(rows), dtype=bool)
         for partition in np.unique(rows.source_partition).tolist():
             key = f"{rows.topic}/{partition}"
@@ -211,11 +214,14 @@ class Portfolio:
     # ------------------------------------------------------------------ the walk
 
     def _close(self) -> list[Output]:
+        self._enqueue_closed()
+        return self.drain()
+
+    def _enqueue_closed(self) -> None:
         names, due = self.builder.names, self.walk.corrections
         self.queue.extend(self.screen.screened(bar, names, due) for bar in self.builder.close())
-        return self._drain()
 
-    def _drain(self) -> list[Output]:
+    def drain(self) -> list[Output]:
         """Walk the queue until it is empty or a decision is awaited."""
         outputs: list[Output] = []
         while self.walk.pending is None and self.queue:
@@ -239,10 +245,7 @@ class Portfolio:
         return [bar for bar in islice(ahead, BARS_AHEAD_MAX) if isinstance(bar, ClosedBar)]
 
     def _next(self) -> ClosedBar | Queued | None:
-        """Take the next item from the queue.
-
-        A person's wish for a rebalance awaits the first bar.
-        """
+        """Take the next item; a person's wish for a rebalance awaits the first bar."""
         for place, item in enumerate(self.queue):
             if self.walk.last is not None or not _is_manual(item):
                 del self.queue[place]
@@ -269,7 +272,12 @@ class Portfolio:
                     walk.status.paused = False
                     return walk.announce()
                 return walk.evaluate(
-                    Trigger(kind="manual", reference=request.request_id, reason=request.reason)
+                    Trigger(
+                        kind="manual",
+                        reference=request.request_id,
+                        reason=request.reason,
+                        overrides=request.overrides,
+                    )
                 )
             case Risk():
                 return self._risk(record)
@@ -304,19 +312,13 @@ class Portfolio:
             walk.status.halted = False
             walk.status.multiplier = 1.0
             return walk.announce()
-        voided = walk.void("voided: reduced")
-        return [
-            *voided,
-            *walk.reduce(1.0 if signal.multiplier is None else signal.multiplier, signal.reason),
-        ]
+        multiplier = 1.0 if signal.multiplier is None else signal.multiplier
+        return [*walk.void("voided: reduced"), *walk.reduce(multiplier, signal.reason)]
 
     # ------------------------------------------------------------------ state
 
     def to_state(self) -> dict[str, Any]:
-        """Return everything as plain values and arrays.
-
-        :meth:`from_state` restores it bit for bit.
-        """
+        """Return everything as plain values and arrays; :meth:`from_state` restores it."""
         return {
             "shard": self.walk.shard,
             "members": msgspec.msgpack.encode(list(self.members.values())),

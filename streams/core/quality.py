@@ -235,21 +235,25 @@ class ForecastQuality:
         """Tell whether the bars up to `count` are to be scored now."""
         return count % self.every_bars == 0
 
-    def follow(self, windows: RollingWindows, held: FloatArray, names: Sequence[str]) -> None:
-        """Score the last bars, if it is their turn.
+    def follow(
+        self, windows: RollingWindows, count: int, held: FloatArray, names: Sequence[str]
+    ) -> None:
+        """Score the last bars of the first `count`, if it is their turn.
 
         Parameters
         ----------
         windows
-            The newest bar is in already.
+            Those bars are in already, and perhaps others after them.
+        count
+            Bars that are known.
         held
-            (B, N) weights over the last bars, oldest first, B at least `every_bars`.
+            (B, N) weights over the last of these, oldest first, B at least `every_bars`.
         names
             (N,) ids.
         """
         quality = self._policy.estimation.quality
         assert quality is not None
-        count, every = windows.count, quality.every_bars
+        every = quality.every_bars
         if not self.due(count) or count == every:
             return
         columns, before = forecast_rows(windows, count - every, self._policy)

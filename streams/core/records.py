@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -21,7 +22,7 @@ from schemas.views import (
     RollingPerformance,
     StateRecord,
 )
-from streams.core.arrays import BoolArray, FloatArray
+from streams.core.arrays import BoolArray, FloatArray, IntArray
 from streams.core.covariance import (
     CovarianceEstimate,
     CovarianceSummary,
@@ -34,10 +35,25 @@ from streams.core.history import History
 from streams.core.ledger import BarResult, Ledger
 from streams.core.metrics import METRICS, MetricsBlock
 from streams.core.outputs import BarMetrics
-from streams.core.performance import PORTFOLIO_FIGURES, FigureRun
+from streams.core.performance import PORTFOLIO_FIGURES, BarFigures
 from streams.core.quality import ForecastQuality
+from streams.core.shadows import BooksBar
 from streams.core.status import Status
 from streams.core.study import StudyRun
+
+# Fields of `RollingPerformance`, of which the first are the portfolio's metrics.
+_ROLLING: Final = {
+    "return_annual": "cagr",
+    "volatility_annual": "volatility_annual",
+    "sharpe": "sharpe",
+    "max_drawdown": "max_drawdown",
+    "sortino": "sortino",
+    "calmar": "calmar",
+}
+_ROLLING_ROWS: Final = [METRICS.index(metric) for metric in _ROLLING.values()]
+_ROLLING_FIELDS: Final = (*_ROLLING, *PORTFOLIO_FIGURES)
+
+_instant: Final = lru_cache(maxsize=4096)(format_instant)  # bars of a window are told again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,13 +94,14 @@ class Snapshot:
     ledger: Close
     last: BarResult
     own: MetricsBlock
-    figures: FigureRun
+    figures: BarFigures
     eligible: BoolArray
     covariance: RollingCovariance | None
     literal: str  # the estimator in force
     quality: ForecastQuality | None
     reported: dict[str, ReportedFigures]
     data: BarData | None
+    books: BooksBar
 
 
 def metrics_messages(
@@ -92,7 +109,7 @@ def metrics_messages(
     names: tuple[str, ...],
     lengths: tuple[int, ...],
     run: StudyRun,
-    figures: Sequence[FigureRun],
+    figures: Sequence[BarFigures],
     history: History,
 ) -> list[BarMetrics]:
     """Return the metrics of each bar of a run, over those of its windows that are to be seen.
@@ -100,7 +117,7 @@ def metrics_messages(
     Its bars are the newest of ``history``, with one of ``figures`` each.
     """
     shown = [lengths.index(window) for window in policy.estimation.windows]
-    block, bars = run.block, len(run.eligible)
+    block, bars, ends_ns = run.block, len(run.eligible), history.ends_ns
     if shown != list(range(len(lengths))):
         block = MetricsBlock(
             block.n_obs[:, shown], block.values[:, :, shown], block.undefined[:, :, shown]
@@ -108,7 +125,7 @@ def metrics_messages(
     return [
         BarMetrics(
             portfolio_id=policy.portfolio_id,
-            bar_end_ns=_end_ns(history, bars - 1 - bar),
+            bar_end_ns=ends_ns[bar - bars],
             periods_per_year=policy.periods_per_year,
             names=names,
             windows=policy.estimation.windows,
@@ -116,34 +133,28 @@ def metrics_messages(
             ewma=run.ewma.at(bar),
             bars=tuple(min(window, run.begun + bar + 1) for window in policy.estimation.windows),
             figures=figures[bar],
-            dates=_dates(figures[bar], history, bars - 1 - bar),
+            dates=_dates(figures[bar], ends_ns, bar - bars),
         )
         for bar in range(bars)
     ]
 
 
-def _end_ns(history: History, bars_ago: int) -> int:
-    end_ns = history.end_ns(bars_ago)
-    assert end_ns is not None, bars_ago
-    return end_ns
-
-
 def _dates(
-    figures: FigureRun, history: History, since_bars: int
+    figures: BarFigures, ends_ns: list[int], newest: int
 ) -> dict[str, list[str | None]] | None:
     """Return when each strategy's deepest drawdown began and was deepest, where it is told."""
-    for window in figures:
+    for window in figures.windows:
         path = window.path
-        if path is not None and window.paths_told[-1]:
-            start, trough = path.start[-1].tolist(), path.trough[-1].tolist()
-            told: dict[int, str | None] = {-1: None}
-            for bars_ago in {*start, *trough} - {-1}:
-                told[bars_ago] = format_instant(_end_ns(history, since_bars + bars_ago))
+        if path is not None and window.paths_told[figures.place]:
             return {
-                "max_drawdown_start": [told[bars_ago] for bars_ago in start],
-                "max_drawdown_trough": [told[bars_ago] for bars_ago in trough],
+                "max_drawdown_start": _instants(path.start[figures.place], ends_ns, newest),
+                "max_drawdown_trough": _instants(path.trough[figures.place], ends_ns, newest),
             }
     return None
+
+
+def _instants(bars_ago: IntArray, ends_ns: list[int], newest: int) -> list[str | None]:
+    return [None if ago < 0 else _instant(ends_ns[newest - ago]) for ago in bars_ago.tolist()]
 
 
 def covariance_record(at: Snapshot, found: CovarianceEstimate | None) -> CovarianceRecord:
@@ -155,7 +166,7 @@ def covariance_record(at: Snapshot, found: CovarianceEstimate | None) -> Covaria
         names = tuple(at.names[i] for i in at.covariance.eligible.tolist())
     record = CovarianceRecord(
         portfolio_id=at.policy.portfolio_id,
-        bar_end=format_instant(at.status.end_ns),
+        bar_end=_instant(at.status.end_ns),
         covariance=at.literal,
         strategies=names,
         n_common=summary.n_common,
@@ -286,31 +297,17 @@ def _status(at: Snapshot) -> PortfolioStatus:
 
 def _rolling(at: Snapshot) -> list[RollingPerformance]:
     """Return the portfolio's own figures over each window of its net returns."""
-    block = at.own
-    figures = dict(zip(METRICS, block.values[:, :, 0], strict=True))
-    certain: dict[str, list[float]] = {
-        name: [float(told.portfolio.values[place, -1, 0]) for told in at.figures]
-        for place, name in enumerate(PORTFOLIO_FIGURES)
-    }
-
-    def value(metric: str, window: int) -> float | None:
-        return _or_none(float(figures[metric][window]))
-
-    def certainty(figure: str, window: int) -> float | None:
-        return _or_none(certain[figure][window]) if certain[figure] else None
-
-    return [
-        RollingPerformance(
-            window=str(length),
-            n_obs=int(block.n_obs[i, 0]),
-            return_annual=value("cagr", i),
-            volatility_annual=value("volatility_annual", i),
-            sharpe=value("sharpe", i),
-            max_drawdown=value("max_drawdown", i),
-            sortino=value("sortino", i),
-            calmar=value("calmar", i),
-            sharpe_standard_error=certainty("sharpe_standard_error", i),
-            probabilistic_sharpe=certainty("probabilistic_sharpe", i),
-        )
-        for i, length in enumerate(at.policy.estimation.windows)
-    ]
+    values = at.own.values[_ROLLING_ROWS, :, 0].T
+    windows, place = at.figures
+    if windows:
+        certain = np.array([window.portfolio.values[:, place, 0] for window in windows])
+        values = np.concatenate([values, certain], axis=1)
+    unknown = bool(np.isnan(values).any())
+    rolling = []
+    for length, n_obs, row in zip(
+        at.policy.estimation.windows, at.own.n_obs[:, 0].tolist(), values.tolist(), strict=True
+    ):
+        figures = [_or_none(value) for value in row] if unknown else row
+        told: dict[str, Any] = dict(zip(_ROLLING_FIELDS, figures, strict=False))
+        rolling.append(RollingPerformance(window=str(length), n_obs=n_obs, **told))
+    return rolling

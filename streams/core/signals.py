@@ -27,6 +27,7 @@ FAST_DECAY: Final = 0.5 ** (1.0 / 20.0)  # half-life 20 bars: a month of days
 SLOW_DECAY: Final = 0.5 ** (1.0 / 120.0)  # half-life 120 bars: half a year of days
 JUMP_DEVIATIONS: Final = 6.0
 WINSOR_DEVIATIONS: Final = 6.0
+_RETURN_MAX: Final = 1e150  # in the sums by strategy: the square of a larger one has no end
 WARM_BARS: Final = 40
 """Observations of a strategy, and bars, before its signs are told: two fast half-lives."""
 
@@ -183,7 +184,8 @@ class MarketSigns:
     # Moves the sums by strategy over a run; gives them as they were before each bar, (B, 3, N).
     def _follow_strategies(self, rows: FloatArray, present: BoolArray) -> FloatArray:
         before = np.empty((len(rows), *self._own.shape))
-        squares = rows * rows
+        bounded = np.clip(rows, -_RETURN_MAX, _RETURN_MAX)
+        squares = bounded * bounded
         entering = np.stack([present, squares, present], axis=1)  # (B, 3, N)
         fade = np.array([[SLOW_DECAY], [SLOW_DECAY], [1.0]])
         own = self._own.copy()

@@ -80,7 +80,8 @@ def staged(
         if complaints:
             chosen, cash, note = overlay, overlay_cash, complaints[0]
     lots = lots_of(policy.execution, problem.strategies, nav)
-    rounded, rounded_cash = _rounded(problem, chosen, cash, lots)
+    limits = problem if multiplier == 1.0 else None
+    rounded, rounded_cash = _rounded(problem, chosen, cash, lots, limits)
     slack = 1e-8 + len(raw) * WEIGHT_QUANTUM  # rounding moves its residual to the largest weight
     if multiplier == 1.0:
         bounds = problem if lots is None else loosened(problem, lots)
@@ -109,12 +110,13 @@ def staged(
     )
 
 
+# An overlay leaves the limits of turnover and cash behind: `limits` is None then.
 def _rounded(
-    problem: Problem, weights: FloatArray, cash: float, lots: Lots | None
+    problem: Problem, weights: FloatArray, cash: float, lots: Lots | None, limits: Problem | None
 ) -> tuple[FloatArray, float]:
     if lots is not None:
         rows = tuple((group.coefficients, group.row_maximum) for group in problem.groups)
-        weights = in_lots(lots, weights, problem.weight_max, rows)
+        weights = in_lots(lots, weights, problem.weight_max, rows, limits)
         cash = 1.0 - float(weights.sum())
     return round_weights(weights, cash)
 

@@ -4,6 +4,7 @@ It takes as many bars as wait, to the bits of one by one, and stands still while
 awaited. All that it needs to go on is in its state, which is always that of the last walked bar.
 """
 
+import math
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
@@ -55,6 +56,7 @@ class Walk(Deciding):
         self.status.ended = np.append(self.status.ended, False)[picked]  # -1 finds the appended one
         self.study.select(picked, self.status.ended)
         self.ledger.select(picked)
+        self.shadows.select(picked)
         self.history.select(picked)
         if self.signs is not None:
             self.signs.select(picked)
@@ -65,9 +67,9 @@ class Walk(Deciding):
             contribution = np.append(self.last.contribution, 0.0)[picked]
             self.last = replace(self.last, contribution=contribution)
         if first and self.policy.initial_weights:
-            self.ledger.start_with(
-                np.array([self.policy.initial_weights.get(name, 0.0) for name in names])
-            )
+            weights = np.array([self.policy.initial_weights.get(name, 0.0) for name in names])
+            self.ledger.start_with(weights)
+            self.shadows.start_with(weights)
 
     def set_policy(self, policy: PortfolioPolicy, version: int) -> None:
         """Go on under another policy.
@@ -76,6 +78,7 @@ class Walk(Deciding):
         """
         old, self.policy, self.policy_version = self.policy, policy, version
         self.figures.begin(policy, self.names)
+        self.shadows.set_policy(policy, self.ledger, self.status.end_ns)
         if old.estimation == policy.estimation:
             return
         self.study.set_policy(policy, self.status.ended)
@@ -126,9 +129,8 @@ class Walk(Deciding):
         most = min(RUN_BARS_MAX, max(1, _RUN_CELLS_MAX // max(1, len(self.names))))
         if self.quality is None:
             return most
-        count = self.study.windows.count  # forecasts are judged at the end of a stretch
-        judged = (bars for bars in range(1, most) if self.quality.due(count + bars))
-        return next(judged, most)
+        # Forecasts are judged by what was held before the bar, which is to be at hand after more.
+        return min(most, self.history.capacity - self.quality.every_bars)
 
     def _go_ahead(
         self, bars: Sequence[ClosedBar], *, corrected: bool
@@ -171,28 +173,33 @@ class Walk(Deciding):
     ) -> list[Output]:
         """Let the tables take the bars of a stretch; publish all but the last one's state."""
         study, policy = self.study, self.policy
-        run = study.take(
-            np.array([bar.values for bar in bars]), np.array([bar.ended for bar in bars])
-        )
+        values = np.array([bar.values for bar in bars])
+        run = study.take(values, np.array([bar.ended for bar in bars]))
         earned = self.own.extend(np.array([[at.last.return_net] for at in stretch]))
         own = run_metrics(self.own, earned, policy.periods_per_year, tails=False)
-        told = self.figures.take(study.windows, self.own, len(bars))
+        books = self.shadows.take(
+            stretch[0].status.bar_number,
+            values,
+            policy,
+            [(at.last, at.close.nav) for at in stretch],
+        )
+        told = self.figures.take(study.windows, self.own, run.block)
         messages = metrics_messages(
             policy, self.names, study.windows.windows, run, told, self.history
         )
         stale_bars = policy.estimation.stale_bars
         outputs: list[Output] = []
         for number, (bar, at, message) in enumerate(zip(bars, stretch, messages, strict=True)):
-            if number + 1 == len(bars):
-                self.judge()
+            self.judge(len(bars) - 1 - number)
             study.follow(run, number, corrected=corrected and number == 0)
             self.own_block = own.at(number)
             self.reported = compare_reported(bar.reported, self.names, run, number)
             self.data = bar_data(bar, self.names, run.ages[number], stale_bars)
             outputs.append(Output(METRICS, policy.portfolio_id, message))
             if number + 1 < len(bars):
+                who = run.eligible[number]
                 snapshot = self._snapshot(
-                    at.status, at.close, at.last, run.eligible[number], told[number]
+                    at.status, at.close, at.last, who, told[number], books[number]
                 )
                 outputs += self._records(snapshot, full=False)
         return outputs
@@ -210,6 +217,12 @@ class Walk(Deciding):
             if ago is None or correction.name not in self.names:
                 continue  # no longer in any window
             column = self.names.index(correction.name)
+            self.shadows.revise(
+                self.study.windows,
+                (self.status.bar_number, ago, column),
+                correction.new - (0.0 if math.isnan(correction.old) else correction.old),
+                self.policy.cash.rate,
+            )
             self.study.correct(ago, column, correction.old, correction.new)
             self.figures.forget()
             kept *= 1.0 + self.history.revise(ago, column, correction.old, correction.new)

@@ -10,6 +10,7 @@ from streams.core.conclusions import Pending
 from streams.core.history import DueCorrection, History
 from streams.core.ledger import BarResult, Ledger
 from streams.core.quality import ForecastQuality
+from streams.core.shadows import ShadowBooks
 from streams.core.signals import MarketSigns
 from streams.core.status import Status
 from streams.core.study import Study
@@ -31,6 +32,7 @@ def state_of(walk: "Walk") -> dict[str, Any]:
         **walk.study.to_state(),
         "own": walk.own.to_state(),
         "ledger": walk.ledger.to_state(),
+        "shadows": walk.shadows.to_state(),
         "status": walk.status.to_state(),
         "corrections": [list(c) for c in walk.corrections],
         "pending": None if walk.pending is None else msgspec.msgpack.encode(walk.pending),
@@ -54,6 +56,7 @@ def put_back(walk: "Walk", state: dict[str, Any]) -> None:
     walk.own = RollingWindows.from_state(state["own"])
     walk.figures.begin(walk.policy, walk.names)
     walk.ledger = Ledger.from_state(state["ledger"])
+    walk.shadows = ShadowBooks.from_state(walk.policy, state["shadows"])
     walk.status = Status.from_state(state["status"])
     walk.corrections = [DueCorrection(*c) for c in state["corrections"]]
     if state["pending"] is not None:

@@ -1,7 +1,7 @@
 """A replay from the written contract alone: slow, plain, pandas and cvxpy, nothing of the engine.
 
 One pass over a table of returns: bars, windows, eligibility, triggers, estimates, optimum, fills,
-drift, costs, NAV. It is what the engine's four files are compared with.
+drift, costs, NAV. It is what the engine's files are compared with.
 """
 
 from dataclasses import dataclass, field

@@ -8,11 +8,11 @@ from streams.core.appraisal import (
     ex_ante,
     objective_terms,
     risk_contributions,
-    tail_mean,
     watched,
 )
-from streams.core.optimize import Problem
+from streams.core.optimize import OBJECTIVES, Aim, Problem, TradeCosts
 from streams.core.optimize.correlation import Correlation, CorrelationLimits
+from streams.core.optimize.vocabulary import Custom, Term
 from tests.core.worlds import policy_for
 
 ROUNDING = 1e-12
@@ -58,13 +58,13 @@ def test_nothing_held_has_no_sharpe():
     assert (found.volatility_annual, found.sharpe) == (0.0, None)
 
 
-@pytest.mark.parametrize("count", [1, 7, 20, 40, 51, 252])
-def test_the_tail_is_the_least_of_rockafellar_and_uryasev_s_function(count):
-    returns = np.random.default_rng(count).standard_t(3, count)
-    losses = -returns
+def test_the_tail_of_what_is_held_is_that_of_its_returns():
+    rows = np.random.default_rng(3).standard_t(3, (51, 3))
+    losses = -(rows @ WEIGHTS)
     # the minimum over z of z + mean(max(loss - z, 0)) / 0.05 lies at one of the losses
     least = min(z + np.maximum(losses - z, 0.0).mean() / 0.05 for z in losses)
-    assert tail_mean(returns) == pytest.approx(least, rel=1e-12)
+    found = ex_ante(problem(), WEIGHTS, 0.0, policy_for(NAMES), rows)
+    assert found.cvar_95 == pytest.approx(least, rel=1e-12)
 
 
 def test_contributions_to_risk_sum_to_one_and_are_the_slopes_of_volatility():
@@ -110,8 +110,71 @@ def test_pairs_that_are_watched_are_named():
     assert watched(problem()) == ()
 
 
-def test_terms_add_up_to_the_objective():
-    terms = objective_terms(problem(), WEIGHTS)
+ROWS = np.random.default_rng(1).normal(0.0, 0.01, (40, 3))
+TERMS = {
+    "mean_variance": {"return", "risk"},
+    "robust_mean_variance": {"return", "risk", "estimation_error"},
+    "min_variance": {"variance"},
+    "target_return": {"variance"},
+    "equal": {"variance"},
+    "inverse_volatility": {"variance"},
+    "hrp": {"variance"},
+    "tracking": {"tracking_variance"},
+    "max_sharpe": {"sharpe"},
+    "max_diversification": {"diversification_ratio"},
+    "risk_parity": {"volatility"},
+    "target_volatility": {"return"},
+    "min_cvar": {"cvar"},
+    "min_cdar": {"cdar"},
+    "kelly": {"growth"},
+    "custom": {"return", "tail"},
+}
+
+
+def aimed(objective, **changes):
+    aim = Aim(target=0.1, reference=np.full(3, 1.0 / 3.0), years=1.0)
+    empty = np.zeros(3)
+    custom = Custom(
+        terms=(
+            Term(
+                name="return",
+                kind="linear",
+                loadings=np.array([0.05, 0.08, 0.02]),
+                reference=empty,
+                weight=1.0,
+                sense="maximise",
+            ),
+            Term(name="tail", kind="cvar", loadings=empty, reference=empty, weight=2.0),
+        )
+    )
+    return problem(objective=objective, aim=aim, scenarios=ROWS, custom=custom, **changes)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_each_objective_tells_its_own_terms_and_they_add_up(objective):
+    asked = aimed(objective)
+    terms = objective_terms(asked, WEIGHTS)
+    assert {term.name for term in terms} == TERMS[objective]
     assert sum(term.value for term in terms) == pytest.approx(
-        problem().objective_value(WEIGHTS), abs=ROUNDING
+        asked.objective_value(WEIGHTS), abs=ROUNDING
+    )
+
+
+def test_charges_are_terms_as_well():
+    costs = TradeCosts(linear=np.full(3, 1e-3), impact=np.zeros(3), horizon_years=0.5)
+    asked = problem(costs=costs, penalty=np.eye(3), held=np.array([0.4, 0.4, 0.2]))
+    told = {term.name: term.value for term in objective_terms(asked, WEIGHTS)}
+    assert told["cost"] == pytest.approx(-0.2 * 1e-3 / 0.5, abs=ROUNDING)
+    assert told["correlation"] == pytest.approx(-0.5 * WEIGHTS @ WEIGHTS, abs=ROUNDING)
+
+
+def test_what_is_no_number_is_not_told():
+    assert objective_terms(problem(objective="min_cvar"), WEIGHTS) == ()
+    assert objective_terms(problem(objective="max_sharpe"), np.zeros(3)) == ()
+    empty = np.zeros(3)
+    foreign = Term(
+        name="x", kind="python", python="nowhere", loadings=empty, reference=empty, weight=1.0
+    )
+    assert (
+        objective_terms(problem(objective="custom", custom=Custom(terms=(foreign,))), WEIGHTS) == ()
     )

@@ -65,6 +65,20 @@ def test_a_slow_optimizer_changes_nothing(seed, lag):
 
 
 @worlds
+@given(SEEDS, st.lists(st.integers(1, 20), min_size=1, max_size=5))
+def test_records_folded_at_once_give_the_bytes_of_one_by_one(seed, sizes):
+    world = play(in_time_order(ragged(seed, NAMES, BARS)), (3, 1), lag=2)
+    shard, outputs, turn = Shard(0), [], 0
+    while shard.next_offset < len(world.journal):
+        stop = shard.next_offset + sizes[turn % len(sizes)]
+        records = enumerate(world.journal[:stop])
+        outputs += shard.step(records)
+        turn += 1
+    assert canonical(outputs) == canonical(world.outputs)
+    assert encode_image(shard.canonical_state()) == image(world)
+
+
+@worlds
 @given(SEEDS, st.integers(1, 80))
 def test_encoding_and_decoding_the_state_at_any_point_is_invisible(seed, at):
     world = play(in_time_order(ragged(seed, NAMES, BARS)), (3,), lag=2)

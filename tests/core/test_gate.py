@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from schemas.policy import NetBenefit, PolicyError
-from streams.core.gate import Gain, check, gate_of, utility_gain, words_of
+from streams.core.gain import Gain
+from streams.core.gate import check, gate_of, words_of
 from tests.core.worlds import policy_for
 
 NAMES = ("a", "b", "c")
@@ -21,17 +22,6 @@ def policy(objective="min_variance", risk_aversion=4.0, gate="net_benefit", hori
     )
 
 
-def moments(rows):
-    return rows.mean(axis=0) * P, np.cov(rows.T) * P
-
-
-def returns(seed=0, bars=250):
-    rng = np.random.default_rng(seed)
-    return rng.multivariate_normal(
-        [4e-4, 2e-4, 0.0], np.array([[4, 1, 0], [1, 2, 0.5], [0, 0.5, 1]]) * 1e-4, bars
-    )
-
-
 def test_a_policy_names_its_gate_or_none():
     assert gate_of(policy(gate="none")) is None
     assert gate_of(policy()) == NetBenefit(k=1.0, standard_errors=1.0)
@@ -43,53 +33,12 @@ def test_a_gate_without_a_horizon_is_refused():
         policy(horizon=None)
 
 
-@pytest.mark.parametrize(
-    ("objective", "expects", "distance"),
-    [("mean_variance", 1.0, False), ("min_variance", 0.0, False), ("equal", 0.0, True)],
-)
-def test_the_gain_is_that_of_the_objective_s_utility_a_year(objective, expects, distance):
-    rows = returns()
-    mean, cov = moments(rows)
-    before, after = np.array([0.6, 0.3, 0.1]), np.array([0.2, 0.3, 0.5])
-    gain = utility_gain(policy(objective), before, after, mean, cov, rows)
-    moved, risk = after - before, before @ cov @ before - after @ cov @ after
-    expected = expects * mean @ moved + 2.0 * (moved @ cov @ moved if distance else risk)
-    assert gain.annual == pytest.approx(expected, abs=ROUNDING)
-
-
-@pytest.mark.parametrize("objective", ["mean_variance", "min_variance", "equal"])
-def test_the_error_is_the_spread_that_other_samples_of_the_same_law_show(objective):
-    before, after = np.array([0.6, 0.3, 0.1]), np.array([0.2, 0.3, 0.5])
-    gains, errors = [], []
-    for seed in range(400):
-        rows = returns(seed)
-        mean, cov = moments(rows)
-        found = utility_gain(policy(objective), before, after, mean, cov, rows)
-        gains.append(found.annual)
-        errors.append(found.error_annual)
-    # the spread of 400 draws is itself known to 1/sqrt(800) = 3.5 %; four of these
-    assert np.median(errors) == pytest.approx(np.std(gains, ddof=1), rel=0.15)
-
-
-def test_no_trade_gains_nothing_surely():
-    rows = returns()
-    mean, cov = moments(rows)
-    held = np.array([0.6, 0.3, 0.1])
-    gain = utility_gain(policy("mean_variance"), held, held, mean, cov, rows)
-    assert (gain.annual, gain.error_annual) == (0.0, 0.0)
-
-
-@pytest.mark.parametrize("size", [1e100, 1e153, 1e200])
-def test_returns_whose_squares_are_no_numbers_leave_a_verdict_that_is(size):
-    rows = returns() * size
-    mean, cov = np.zeros(3), np.eye(3) * size
-    with np.errstate(over="ignore", invalid="ignore"):
-        gain = utility_gain(
-            policy("mean_variance"), np.array([0.6, 0.3, 0.1]), np.full(3, 1 / 3), mean, cov, rows
-        )
+def test_a_gain_that_is_no_figure_does_not_pass():
     rule = policy()
-    verdict = check(rule, NetBenefit(standard_errors=1.0), gain, 0.001)
-    assert np.isfinite([gain.annual, gain.error_annual, verdict.gain]).all()
+    verdict = check(
+        rule, NetBenefit(standard_errors=1.0), Gain(annual=1e300, error_annual=1e300), 0.001
+    )
+    assert np.isfinite(verdict.gain)
     assert not verdict.passed
 
 

@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from schemas.codec import UnpublishableError
-from schemas.topics import METRICS, OPTIMIZE, STATE
+from schemas.codec import UnpublishableError, encode_message
+from schemas.topics import COVARIANCE, METRICS, OPTIMIZE, STATE
 from schemas.views import MetricsRecord
 from streams.core.metrics import EWMA_METRICS
 from streams.core.metrics import METRICS as NAMES_OF_METRICS
@@ -96,3 +96,24 @@ def test_requests_are_binary_and_name_their_partition():
     assert requests
     assert {output.partition for output in requests} == {0}
     assert all(encode_output(output)[0] & 0xF0 in (0x80, 0xD0) for output in requests)
+
+
+@pytest.mark.parametrize("value", [0.25, 1e-9, 1e16, math.nan])
+def test_a_matrix_is_written_as_the_codec_would_whatever_stands_beside_it(value):
+    world = World(policy_for(NAMES))
+    world.publish(in_time_order(ragged(7, NAMES, 25)), (5,))
+    outputs = [output for output in world.outputs if output.topic is COVARIANCE]
+    full = next(output for output in outputs if output.message.matrix_annual is not None)
+    matrix = [[*row] for row in full.message.matrix_annual]
+    matrix[0][0] = value
+    message = msgspec.structs.replace(full.message, matrix_annual=matrix)
+    output = Output(COVARIANCE, "p", message)
+    if math.isnan(value):
+        with pytest.raises(UnpublishableError):
+            encode_output(output)
+        return
+    assert b'"factors":null' in encode_output(output)
+    assert encode_output(output) == encode_message(message)
+    broken = msgspec.structs.replace(message, average_correlation=math.nan)
+    with pytest.raises(UnpublishableError):
+        encode_output(Output(COVARIANCE, "p", broken))

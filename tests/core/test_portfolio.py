@@ -659,4 +659,4 @@ def test_portfolios_of_a_shard_speak_in_the_order_of_their_names():
     book = Book(quiet())
     book.bars(1)
     outputs = shard.step([(2, book.journal[-1])])
-    assert [output.key for output in outputs] == ["p"] * 3 + ["z"] * 3
+    assert [output.key for output in outputs] == ["p"] * 4 + ["z"] * 4

@@ -44,7 +44,7 @@ class Judge:
         for row in rows:
             self.windows.push(row)
             self.held.append(held)
-            self.quality.follow(self.windows, np.array(self.held[-64:]), NAMES)
+            self.quality.follow(self.windows, self.windows.count, np.array(self.held[-64:]), NAMES)
         return self
 
     def restored(self):

@@ -159,3 +159,15 @@ def test_strategies_that_stand_still_have_no_signs():
     assert np.isnan(got.volatility_regime).all()
     assert np.isnan(got.correlation_break).all()
     assert not got.jumps(199).size
+
+
+def test_a_return_whose_square_is_no_number_leaves_sums_that_are_numbers_and_fade():
+    rows = together(9, 60 * WARM_BARS, 2, 0.4)
+    rows[3, 0] = 1e160  # before there is a deviation to cut it by
+    signs = MarketSigns(2)
+    signs.push(rows[:4])
+    before = signs.to_state()["own"]
+    assert np.isfinite(before).all()
+    found = signs.push(rows[4:])
+    assert np.isfinite(found.deviations[-1]).all()
+    assert signs.to_state()["own"][1, 0] < 1e-5 * before[1, 0]

@@ -1,5 +1,7 @@
 """From solved to sent weights: each step, and what stops it."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -65,6 +67,27 @@ def test_lots_come_last_and_hold_the_upper_limits():
     assert found.weights["rounded"].max() <= 0.37
     assert 0.0 <= found.cash["rounded"] < 0.12
     assert found.weights["banded"] != pytest.approx(found.weights["rounded"], abs=1e-4)
+
+
+def lots_within(turnover_max, cash_max, raw=RAW, high=0.5):
+    limited = replace(
+        problem([0.4, 0.35, 0.15, 0.1], high=high, cash=(0.0, cash_max)), turnover_max=turnover_max
+    )
+    policy = policy_for(NAMES, execution={"capital": 1000, "lot": 30})
+    return staged(limited, raw, 1.0 - float(raw.sum()), policy, waiting())
+
+
+def test_lots_hold_the_limits_of_turnover_and_cash_or_stop_the_decision():
+    target = np.array([0.385, 0.365, 0.15, 0.1])
+    found = lots_within(0.03, 0.1, target)
+    sent, cash = found.weights["rounded"], found.cash["rounded"]
+    moved = np.abs(sent - found.weights["held"]).sum() + cash
+    assert 0.5 * moved <= 0.03 + ROUNDED
+    assert cash <= 0.1
+    assert lots_within(0.016, 0.1, target).startswith("lots: turnover_max: ")  # half a lot
+    level = np.full(4, 0.25)  # 0.01 of each is no lot, and none may have one more
+    assert lots_within(None, 0.0, level, high=0.25).startswith("lots: cash: ")
+    assert lots_within(None, 0.04, level, high=0.25).cash["rounded"] == pytest.approx(0.04)
 
 
 def test_what_is_scaled_keeps_its_proportions_in_whole_lots_and_below():

@@ -31,10 +31,23 @@ CHANGES = {
     "weekly and drift": {"rebalance": {"schedule": "weekly", "drift": {"max_abs": 0.01}}},
     "seldom": {"rebalance": {"schedule": "monthly"}, "estimation__covariance": "sample"},
     "drift as risk": {"rebalance": {"schedule": "monthly", "drift": {"max_risk": 0.02}}},
+    "judged often": {
+        "rebalance": {"schedule": "monthly"},
+        "estimation__quality": {"every_bars": 3, "window_bars": 12},
+        "estimation__demote": {"to": "sample", "min_bars": 6},
+    },
     "plain figures": {
         "rebalance": {"schedule": "weekly"},
         "estimation__figures": "standard",
         "estimation__covariance": "ewma:0.9",
+    },
+    "paper books": {
+        "rebalance": {"schedule": "weekly"},
+        "execution": {"delay_bars": 1},
+        "shadows": [
+            {"name": "parity", "objective": {"type": "risk_parity"}},
+            {"name": "tail", "objective": {"type": "min_cvar"}},
+        ],
     },
 }
 
@@ -88,7 +101,7 @@ def play(policy, rows, size: int, *, lag: int, restart: bool) -> tuple[list[byte
             world.publish([Row("d", START_NS + BARS * DAY_NS, kind=ROW_PROGRESS)], (1,))
     while not world.portfolio.idle:
         world.answer_all()
-    shown = ("metrics", "covariance", "state", "decisions", "rebalance")
+    shown = ("metrics", "covariance", "state", "shadows", "decisions", "rebalance")
     told = [encode_output(o) for o in world.outputs if o.topic.name.split(".")[1] in shown]
     return told, images, encode_image(world.portfolio.walk.to_state())
 
@@ -99,7 +112,7 @@ def test_runs_restarts_and_slow_answers_give_the_same_bytes(changes):
     merged = {key: merged[key] for key in ("estimation", *changes)}
     policy, rows = policy_for(NAMES, **merged), rows_of(len(changes))
     told, images, last = play(policy, rows, 1, lag=0, restart=False)
-    assert len(told) > 3 * 80
+    assert len(told) > 4 * 80
     shared = 0
     for size, lag, restart in ((2, 0, True), (7, 3, False), (22, 1, True), (1000, 0, False)):
         other = play(policy, rows, size, lag=lag, restart=restart)

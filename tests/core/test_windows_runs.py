@@ -53,6 +53,17 @@ def test_a_run_tells_after_each_bar_what_single_bars_would_have_told(seed, missi
     assert many.values(20).tobytes() == single.values(20).tobytes()
 
 
+@pytest.mark.parametrize("sizes", [(1,), (40, 1, 9)])
+def test_among_many_columns_each_is_the_bits_that_it_is_among_few(sizes):
+    rows = ragged_returns(5, 260, 720, 0.05)
+    few = np.array([0, 300, 719])
+    many, alone = RollingWindows((7, 20, 130), 720), RollingWindows((7, 20, 130), 3)
+    for start, stop in cut(len(rows), sizes):
+        wide = run_metrics(many, many.extend(rows[start:stop]), 252.0)
+        narrow = run_metrics(alone, alone.extend(rows[start:stop, few]), 252.0)
+        assert np.ascontiguousarray(wide.values[..., few]).tobytes() == narrow.values.tobytes()
+
+
 @pytest.mark.parametrize("missing", [0.0, 0.4])
 def test_exponential_sums_of_a_run_are_those_of_single_bars(missing):
     returns = ragged_returns(9, 60, 4, missing)

@@ -22,7 +22,7 @@ from streams.core.calendar import DAY_NS
 from streams.core.fold import Shard
 from streams.core.frames import Rows, pack
 from streams.core.outputs import BarMetrics, Output, encode_output
-from streams.core.requests import reply_to, solve_request
+from streams.core.shadows import answered
 
 START_NS = 18_000 * DAY_NS
 NOBODY = SolveDiagnostics(solve_seconds=0.0, worker="", iterations=0)
@@ -155,7 +155,7 @@ class World:
         outputs = self._fold(record)
         while self._waiting and self._waiting[0][0] <= len(self.journal):
             _, request = self._waiting.pop(0)
-            outputs += self._fold(Reply(reply=reply_to(request, solve_request(request), NOBODY)))
+            outputs += self._fold(Reply(reply=answered(request, NOBODY)))
         return outputs
 
     def _fold(self, record: Record) -> list[Output]:
@@ -183,7 +183,7 @@ class World:
         """Let the optimizer answer everything that it still owes."""
         while self._waiting:
             _, request = self._waiting.pop(0)
-            self._fold(Reply(reply=reply_to(request, solve_request(request), NOBODY)))
+            self._fold(Reply(reply=answered(request, NOBODY)))
 
     @property
     def portfolio(self):

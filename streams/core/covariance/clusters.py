@@ -1,10 +1,9 @@
 """Clusters of strategies that move together."""
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
 from streams.core.arrays import FloatArray, IntArray
+from streams.core.clusters import agglomerate, cut
 
 __all__ = ["clusters_of"]
 
@@ -25,13 +24,8 @@ def clusters_of(correlation: FloatArray, limit: float) -> IntArray:
         (N,) labels from 0, in the order of each cluster's first member.
     """
     size = len(correlation)
-    if size == 1:
-        return np.zeros(1, dtype=np.int64)
     distance = 1.0 - np.maximum(correlation, 0.0)
-    np.fill_diagonal(distance, 0.0)
-    tree = linkage(squareform(distance, checks=False), method="average")
+    merges = agglomerate(distance, "average")
     # A hair of room, so that a tie at the limit joins whatever the rounding of the averages.
-    labels = fcluster(tree, 1.0 - limit + 1e-12, criterion="distance")
-    _, first, members = np.unique(labels, return_index=True, return_inverse=True)
-    order = np.argsort(np.argsort(first))
-    return order[members].astype(np.int64)
+    labels = cut(merges, size, 1.0 - limit + 1e-12)
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final, Literal
 
 from schemas.policy import Estimation
@@ -126,11 +127,17 @@ def parse_covariance(literal: str) -> CovarianceSpec:
 
 def covariance_spec(estimation: Estimation, literal: str | None = None) -> CovarianceSpec:
     """Give the estimator of a policy, or another one of it under the same treatment of rows."""
-    return replace(
-        parse_covariance(estimation.covariance if literal is None else literal),
-        ragged=estimation.ragged,
-        winsorize=estimation.winsorize,
-    )
+    chosen = estimation.covariance if literal is None else literal
+    return _spec(chosen, estimation.ragged, estimation.winsorize)
+
+
+@cache  # asked at each bar
+def _spec(
+    literal: str,
+    ragged: Literal["complete_rows", "pairwise", "congruence"],
+    winsorize: float | None,
+) -> CovarianceSpec:
+    return replace(parse_covariance(literal), ragged=ragged, winsorize=winsorize)
 
 
 def _parsed(literal: str, name: str, numbers: list[str]) -> CovarianceSpec | None:

@@ -17,6 +17,7 @@ __all__ = ["CovarianceSummary", "ProductSums"]
 _SHARE_LEFT_MIN: Final = 0.01
 _BLOCK_COLUMNS: Final = 64  # 64 x 1000 float64 = 512 kB: worked on while in the cache
 _BELOW: Final = np.tri(_BLOCK_COLUMNS, k=-1, dtype=np.bool_)
+_NO_PAIR: Final = np.tri(_BLOCK_COLUMNS, dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,15 +236,16 @@ class ProductSums:
     def _pair_max(self, inverse: FloatArray, factor: float) -> tuple[int, int, float] | None:
         best: tuple[int, int, float] | None = None
         dead = inverse == 0.0
-        for start, central, below in self._central_blocks():
-            stop = start + len(central)
+        some_dead = bool(dead.any())
+        for start, central, _ in self._central_blocks():
+            size = len(central)
+            stop = start + size
             block = np.multiply(central, (factor * inverse[start:stop])[:, None], out=central)
             np.multiply(block, inverse[start:], out=block)
-            square = block[:, : len(block)]
-            square[below] = -np.inf
-            _diagonal(square)[:] = -np.inf
-            block[dead[start:stop]] = -np.inf
-            block[:, dead[start:]] = -np.inf
+            np.copyto(block[:, :size], -np.inf, where=_NO_PAIR[:size, :size])
+            if some_dead:
+                block[dead[start:stop]] = -np.inf
+                block[:, dead[start:]] = -np.inf
             row, column = divmod(int(block.argmax()), block.shape[1])
             rho = float(block[row, column])
             if rho > (-np.inf if best is None else best[2]):

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from streams.core.optimize.problem import MAXIMISED, Binding, Problem
 from streams.core.optimize.quadratic import Point
 
@@ -42,11 +44,14 @@ def _each(problem: Problem, point: Point, unit: float) -> Iterator[Binding]:
             side = "max" if price > 0.0 else "min"
             of_limit = group.price_of_limit(price, point.legs[:-1])
             yield Binding(key=group.key, strategy=None, side=side, price=-unit * of_limit)
-    pulls = point.pull.tolist()
+    pulls = point.pull
     for side, sign in (("max", -1.0), ("min", 1.0)):
-        for strategy, pull in zip(problem.strategies, pulls[:-1], strict=True):
-            if sign * pull > PRICE_MIN:
-                yield Binding(key=f"weight_{side}", strategy=strategy, side=side, price=unit * pull)
-    if abs(pulls[-1]) > PRICE_MIN:
-        side = "max" if pulls[-1] < 0.0 else "min"
-        yield Binding(key="cash", strategy=None, side=side, price=unit * pulls[-1])
+        for index in np.flatnonzero(sign * pulls[:-1] > PRICE_MIN).tolist():
+            price = unit * float(pulls[index])
+            yield Binding(
+                key=f"weight_{side}", strategy=problem.strategies[index], side=side, price=price
+            )
+    of_cash = float(pulls[-1])
+    if abs(of_cash) > PRICE_MIN:
+        side = "max" if of_cash < 0.0 else "min"
+        yield Binding(key="cash", strategy=None, side=side, price=unit * of_cash)

@@ -4,16 +4,19 @@ Limits that the direct road does not know are left out first; where its optimum 
 is the optimum of the whole problem, exact, and no cone is needed.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from streams.core.optimize.direct import solve_direct
+from streams.core.optimize.direct import solve_direct, solved_as_is
 from streams.core.optimize.feasibility import violated_limits
 from streams.core.optimize.modelled import solve_modelled
+from streams.core.optimize.multi import solve_custom
 from streams.core.optimize.objectives import excess_of
 from streams.core.optimize.parity import parity_shares
 from streams.core.optimize.problem import QUADRATIC, RULES, Failed, Problem, Solved
+from streams.core.optimize.ratio import solve_ratio
 from streams.core.optimize.subset import subset, whole
 from streams.core.optimize.terms import Caps
 from streams.core.optimize.verify import verify
@@ -40,16 +43,14 @@ def solve_convex(problem: Problem, *, modelled: bool = False) -> Solved | Failed
     Solved or Failed
         Verified.
     """
-    if problem.objective == "max_sharpe":
-        return _max_sharpe(problem, modelled=modelled)
-    if problem.objective == "max_diversification":
-        return _fully_invested(problem)
-    if problem.objective == "risk_parity":
-        return _risk_parity(problem, modelled=modelled)
+    own = _OWN.get(problem.objective)
+    if own is not None:
+        return own(problem, modelled)
     if not modelled and problem.objective in (*QUADRATIC, *RULES) and problem.costs is None:
-        simple = replace(problem, caps=Caps())
-        outcome = solve_direct(simple)
-        if not problem.caps.given(Caps.CONIC) or isinstance(outcome, Failed):
+        if not problem.caps.given(Caps.CONIC):
+            return solve_direct(problem)
+        outcome = solve_direct(replace(problem, caps=Caps()))
+        if isinstance(outcome, Failed):
             return outcome
         if not verify(problem, outcome.weights, outcome.cash, _ROUNDING):
             return outcome
@@ -58,7 +59,7 @@ def solve_convex(problem: Problem, *, modelled: bool = False) -> Solved | Failed
 
 def _max_sharpe(problem: Problem, *, modelled: bool) -> Solved | Failed:
     if float(excess_of(problem).max()) > 0.0:
-        outcome = _fully_invested(problem)
+        outcome = _fully_invested(problem, modelled=modelled)
         if isinstance(outcome, Solved) or violated_limits(problem) is not None:
             return outcome
         # The limits may leave no mix with an excess return though single strategies have one.
@@ -77,16 +78,23 @@ def _max_sharpe(problem: Problem, *, modelled: bool) -> Solved | Failed:
     return replace(fallback, objective_value=value, binding=(), fallback=NO_EXCESS)
 
 
-def _fully_invested(problem: Problem) -> Solved | Failed:
+def _fully_invested(problem: Problem, *, modelled: bool) -> Solved | Failed:
     """Solve a ratio; where cash does not improve it, with as little cash as is allowed."""
-    free = solve_modelled(problem)
+    full = _ratio(replace(problem, cash_max=problem.cash_min), modelled=modelled)
     if problem.cash_min == problem.cash_max:
-        return free
-    full = solve_modelled(replace(problem, cash_max=problem.cash_min))
+        return full
+    free = solve_modelled(problem)
     if isinstance(free, Failed) or isinstance(full, Failed):
         return full if isinstance(full, Solved) else free
     better = full.objective_value >= free.objective_value - _SAME * abs(free.objective_value)
     return full if better else free
+
+
+def _ratio(problem: Problem, *, modelled: bool) -> Solved | Failed:
+    exact = None if modelled else solve_ratio(problem)
+    if exact is not None and not verify(problem, exact.weights, exact.cash, _ROUNDING):
+        return exact
+    return solve_modelled(problem)
 
 
 def _risk_parity(problem: Problem, *, modelled: bool) -> Solved | Failed:
@@ -111,16 +119,16 @@ def _parity(problem: Problem, *, modelled: bool) -> Solved | Failed:
     if shares is not None:
         weights = np.asarray((1.0 - problem.cash_min) * shares)
         if not verify(problem, weights, problem.cash_min, _ROUNDING):
-            return Solved(
-                weights=weights,
-                cash=problem.cash_min,
-                objective_value=problem.objective_value(weights),
-                binding=(),
-                solver="newton",
-                exact=True,
-                iterations=0,
-            )
+            return solved_as_is(problem, weights, "newton")
     full = solve_modelled(replace(problem, cash_max=problem.cash_min))
     if isinstance(full, Solved) or problem.cash_min == problem.cash_max:
         return full
     return solve_modelled(problem)
+
+
+_OWN: dict[str, Callable[[Problem, bool], Solved | Failed]] = {
+    "custom": lambda problem, _: solve_custom(problem),
+    "max_diversification": lambda problem, modelled: _fully_invested(problem, modelled=modelled),
+    "max_sharpe": lambda problem, modelled: _max_sharpe(problem, modelled=modelled),
+    "risk_parity": lambda problem, modelled: _risk_parity(problem, modelled=modelled),
+}

@@ -14,7 +14,7 @@ from statistics import NormalDist
 import numpy as np
 
 from streams.core.arrays import BoolArray, FloatArray, IntArray
-from streams.core.optimize.clusters import agglomerate, cut
+from streams.core.clusters import agglomerate, cut
 from streams.core.optimize.terms import GroupLimit
 
 HYSTERESIS = 0.05

@@ -229,9 +229,7 @@ class Model:
     def _caps(self) -> list[_Limit]:
         caps, model, weights = self.problem.caps, cvxpy(), self.weights
         others = caps.given((*caps.ITERATED, *caps.WHOLE))
-        if others:
-            message = f"{', '.join(others)} cannot stand beside a custom objective"
-            raise DataError(message)
+        assert not others, f"{others} are for `iterated` and `whole`, which come before"
         levels, vectors = np.linalg.eigh(self.problem.cov_annual)
         factor = np.sqrt(np.maximum(levels, 0.0))[:, None] * vectors.T
         sigma = np.sqrt(self.problem.cov_annual.diagonal())

@@ -62,7 +62,8 @@ def solve_direct(problem: Problem) -> Solved | Failed:
     if problem.objective in RULES:
         target = rule_weights(problem)
         if not verify(problem, target, problem.cash_min, _RULE_TOLERANCE):
-            return _solved_by_rule(problem, target)
+            inside = np.clip(target, problem.weight_min, problem.weight_max)
+            return solved_as_is(problem, inside, "rule")
     outer, unit = quadratic_of(problem)
     if outer.buys_max is not None:
         # A bound on turnover doubles the variables; often it does not bind.
@@ -75,14 +76,29 @@ def solve_direct(problem: Problem) -> Solved | Failed:
     return _solved(problem, found, unit) if isinstance(found, _Found) else Failed(reason=found)
 
 
-def _solved_by_rule(problem: Problem, target: FloatArray) -> Solved:
-    weights = np.clip(target, problem.weight_min, problem.weight_max)
+def solved_as_is(problem: Problem, weights: FloatArray, solver: str) -> Solved:
+    """Give weights that are known without a solver, and that no limit holds back.
+
+    Parameters
+    ----------
+    problem : Problem
+        N strategies.
+    weights : FloatArray
+        (N,) verified; cash is at its least.
+    solver : str
+        Where they come from.
+
+    Returns
+    -------
+    Solved
+        Exact, without a price.
+    """
     return Solved(
         weights=weights,
         cash=problem.cash_min,
         objective_value=problem.objective_value(weights),
         binding=(),
-        solver="rule",
+        solver=solver,
         exact=True,
         iterations=0,
     )
@@ -135,6 +151,33 @@ def _optimum(problem: Problem, outer: Quadratic) -> _Found | str:
             if "infeasible" in answer.status.lower():
                 return "; ".join(said)
     return "; ".join(said)
+
+
+def rough_optimum(outer: Quadratic) -> FloatArray | None:
+    """Solve a program to a solver's own precision: no polish, no prices, no check but its own.
+
+    For answers of which only the spread is told.
+
+    Parameters
+    ----------
+    outer : Quadratic
+        n legs.
+
+    Returns
+    -------
+    FloatArray or None
+        (n,) legs within their bounds; None where the solver did not answer.
+    """
+    reduction = reduce(outer)
+    if not bool(reduction.free.any()):
+        return reduction.fixed
+    standard = standard_of(reduction.inner)
+    answer = solve_piqp(standard, TOLERANCES[-1])
+    if not answer.solved:
+        return None
+    legs = reduction.fixed.copy()
+    legs[reduction.free] = standard.legs_of(answer.z, reduction.inner.held)
+    return np.clip(legs, outer.lower, outer.upper)
 
 
 def _wrong(problem: Problem, outer: Quadratic, point: Point) -> str:

@@ -8,60 +8,24 @@ a deletion filter then takes away each slack that the others can do without, so 
 named needlessly.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from schemas.explain import RelaxedLimit
 from streams.core.arrays import BoolArray, FloatArray
 from streams.core.optimize.feasibility import SHORTFALL_MAX, smallest_sets
 from streams.core.optimize.linear_program import Rows, minimize
-from streams.core.optimize.problem import Problem, Solved
-from streams.core.optimize.roads import solve
+from streams.core.optimize.problem import Problem
+from streams.core.optimize.relaxed_caps import relaxed_caps, relaxed_limit
 
 # Ways to become feasible that are told; a person chooses among a handful.
 WAYS_MAX = 4
-# Amounts are told in millionths of NAV, rounded outwards, so that what is told is enough.
-_DIGITS = 6
-# 0.46 + 1e-13 is 0.46: a vertex of the program is this exact.
-_HAIR = 1e-11
 # What one unit of slack costs: limits on trading give way before limits on risk, these before
 # bounds of strategies, and cash last.
 _TIERS = {"turnover_max": 1.0, "weight_max": 100.0, "weight_min": 100.0, "cash": 1000.0}
 _TIER_OF_GROUPS = 10.0
-# At the very best a cap leaves a single point, which interior-point methods do not find.
-_CAP_ROOM = 1e-3
-# Caps that are no row of a linear program, and the objective that seeks the best they can be.
-_SOUGHT_BY = {
-    "volatility_max": "min_variance",
-    "cvar_max": "min_cvar",
-    "diversification_ratio_min": "max_diversification",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relaxed:
-    """One limit that would have to give.
-
-    Parameters
-    ----------
-    way : int
-        From 1: limits of one way give together; the ways are alternatives, the first preferred.
-    key : str
-        As in the portfolio file: "families.trend.max", "weight_max", "cash.max", "turnover_max",
-        "strategies.momentum-us.weight_max" where a strategy has a bound of its own.
-    limit, needed : float
-        The limit as it is, and as it would have to be, both shares of NAV.
-    words : str
-        The same as a sentence.
-    """
-
-    way: int
-    key: str
-    limit: float
-    needed: float
-    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,7 +42,7 @@ class _Limit:
     share_of: FloatArray | None = None  # (N,) the limit is a share of this sum
 
 
-def relax(problem: Problem) -> tuple[Relaxed, ...]:
+def relax(problem: Problem) -> tuple[RelaxedLimit, ...]:
     """Tell the smallest sets of limits to relax so that some weights fit, and by how much.
 
     Parameters
@@ -88,49 +52,23 @@ def relax(problem: Problem) -> tuple[Relaxed, ...]:
 
     Returns
     -------
-    tuple of Relaxed
+    tuple of RelaxedLimit
+        Limits and needs as shares of NAV. Keys as in the portfolio file: "families.trend.max",
+        "weight_max", "strategies.momentum-us.weight_max" where a strategy has a bound of its own.
         Ordered by way; empty when the problem is feasible as it stands. No limit of a way can be
         left out of it.
     """
     limits = _limits(problem)
-    told: list[Relaxed] = []
+    told: list[RelaxedLimit] = []
     for kinds in smallest_sets(problem):
         if not kinds:
-            return _caps(problem)
+            return relaxed_caps(problem)
         way = 1 + (told[-1].way if told else 0)
         if way > WAYS_MAX:
             break
         soft = [index for index, limit in enumerate(limits) if limit.kind in kinds]
         needed = _least(problem, limits, soft)
         told += [_told(way, limits[index], slack) for index, slack in needed.items()]
-    return tuple(told)
-
-
-def _caps(problem: Problem) -> tuple[Relaxed, ...]:
-    """Caps that no weights within the other limits keep: each by itself, at the best it can be."""
-    given = [cap for cap in _SOUGHT_BY if getattr(problem.caps, cap) is not None]
-    caps = replace(problem.caps, volatility_max=None, cvar_max=None, diversification_ratio_min=None)
-    free = replace(problem, caps=caps)
-    told: list[Relaxed] = []
-    for cap in given:
-        objective, alpha = _SOUGHT_BY[cap], problem.caps.cvar_alpha
-        aim = replace(problem.aim, alpha=alpha)
-        plain = replace(free, objective=objective, aim=aim, costs=None, penalty=None, custom=None)
-        best = solve(plain)
-        if not isinstance(best, Solved):
-            continue
-        value = best.objective_value
-        if cap == "volatility_max":
-            value = math.sqrt(max(value, 0.0))
-        rises, limit = not cap.endswith("_min"), float(getattr(problem.caps, cap))
-        missed = value - limit if rises else limit - value
-        if missed > 10.0**-_DIGITS:
-            key = f"correlation.{cap}" if cap == "diversification_ratio_min" else cap
-            nobody = np.zeros(len(problem.strategies) + 1)
-            one = _Limit(key=key, kind=cap, counts=nobody, each=False, value=limit, rises=rises)
-            told.append(_told(1 + len(told), one, missed + _CAP_ROOM * abs(value)))
-    if len(told) > 1:  # each is out of reach by itself, so that all have to give
-        told = [replace(one, way=1) for one in told]
     return tuple(told)
 
 
@@ -165,14 +103,9 @@ def _of_limit(limit: _Limit, slack: float, weights: FloatArray) -> float:
     return slack / whole if whole > 0.0 else slack
 
 
-def _told(way: int, limit: _Limit, slack: float) -> Relaxed:
-    grain = 10.0**-_DIGITS
+def _told(way: int, limit: _Limit, slack: float) -> RelaxedLimit:
     exact = limit.value + (slack if limit.rises else -slack)
-    outwards = math.ceil if limit.rises else math.floor
-    hair = -_HAIR if limit.rises else _HAIR
-    needed = round(outwards((exact + hair) / grain) * grain, _DIGITS)
-    words = f"{limit.key} {limit.value:.{_DIGITS}g} would have to be {needed:.{_DIGITS}g}"
-    return Relaxed(way=way, key=limit.key, limit=limit.value, needed=needed, words=words)
+    return relaxed_limit(way, limit.key, limit.value, exact)
 
 
 def _limits(problem: Problem) -> list[_Limit]:

@@ -1,7 +1,6 @@
 """What is told of a solve beside its weights, as it travels with the answer."""
 
-from schemas.explain import Explanation, RelaxedLimit, ShadowPrice, WeightSpread
-from streams.core.optimize.elastic import relax
+from schemas.explain import Explanation, ShadowPrice, WeightSpread
 from streams.core.optimize.prices import Price, shadow_prices
 from streams.core.optimize.problem import Problem, Solved
 from streams.core.optimize.resample import Spread, weight_spread
@@ -35,35 +34,10 @@ def explain(
     Explanation
         To travel with the answer.
     """
-    spread = weight_spread(problem, seed, n_common, resamples)
+    spread = weight_spread(problem, solved.weights, seed, n_common, resamples)
     return Explanation(
         shadow_prices=tuple(map(_price, shadow_prices(problem, solved, prices))),
         spread=None if spread is None else _spread(spread),
-    )
-
-
-def relaxed_limits(problem: Problem) -> tuple[RelaxedLimit, ...]:
-    """Tell the limits that would have to give, as they travel with an infeasible answer.
-
-    Parameters
-    ----------
-    problem : Problem
-        N strategies.
-
-    Returns
-    -------
-    tuple of RelaxedLimit
-        As `elastic.relax`.
-    """
-    return tuple(
-        RelaxedLimit(
-            way=limit.way,
-            key=limit.key,
-            limit=limit.limit,
-            needed=limit.needed,
-            words=limit.words,
-        )
-        for limit in relax(problem)
     )
 
 

@@ -7,16 +7,15 @@ above the tolerance and never a solver in trouble. HiGHS solves it (Huangfu and 
 
 from collections.abc import Iterator
 from itertools import combinations
-from types import ModuleType
 
 import numpy as np
 
 from streams.core.arrays import FloatArray
+from streams.core.optimize.linear_program import Rows, minimize
 from streams.core.optimize.problem import Problem
 
 # Missing the limits by less is rounding of the limits themselves: ten times 0.1 is not 1.
 SHORTFALL_MAX = 1e-9
-_HIGHS_TOLERANCE = 1e-10  # the tightest HiGHS takes
 
 _Row = tuple[list[int], list[float], float]  # columns, coefficients, lower bound of the row
 
@@ -72,36 +71,13 @@ def smallest_sets(problem: Problem) -> Iterator[tuple[str, ...]]:
 
 def _shortfall(problem: Problem, relaxed: tuple[str, ...]) -> float:
     """Least amount by which some limit is missed; 0 where HiGHS gives no answer."""
-    highspy = _highspy()
     lower, upper = _bounds(problem, relaxed)
-    rows = [*_rows(problem, relaxed, miss=len(lower) - 1)]
-    program = highspy.HighsLp()
-    program.num_col_, program.num_row_ = len(lower), len(rows)
-    program.col_cost_ = np.append(np.zeros(len(lower) - 1), 1.0)
-    program.col_lower_, program.col_upper_ = lower, upper
-    program.row_lower_ = np.array([bound for _, _, bound in rows])
-    program.row_upper_ = np.full(len(rows), np.inf)
-    matrix = program.a_matrix_
-    matrix.format_ = highspy.MatrixFormat.kRowwise
-    matrix.start_ = np.concatenate([[0], np.cumsum([len(columns) for columns, _, _ in rows])])
-    matrix.index_ = np.array([column for columns, _, _ in rows for column in columns])
-    matrix.value_ = np.array([value for _, values, _ in rows for value in values])
-    solver = highspy.Highs()
-    solver.silent()
-    solver.setOptionValue("threads", 1)
-    solver.setOptionValue("primal_feasibility_tolerance", _HIGHS_TOLERANCE)
-    solver.passModel(program)
-    solver.run()
-    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return 0.0
-    return float(solver.getInfo().objective_function_value)
-
-
-def _highspy() -> ModuleType:
-    # Not at the top: only a failed solve comes here, and the import takes 40 ms.
-    import highspy  # noqa: PLC0415  see the line above
-
-    return highspy
+    rows = Rows()
+    for columns, values, bound in _rows(problem, relaxed, miss=len(lower) - 1):
+        rows.add(columns, values, bound, np.inf)
+    missed = np.append(np.zeros(len(lower) - 1), 1.0)
+    found = minimize(missed, lower, upper, rows)
+    return 0.0 if found is None else float(found[-1])
 
 
 def _bounds(problem: Problem, relaxed: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:

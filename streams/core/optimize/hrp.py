@@ -3,7 +3,7 @@
 import numpy as np
 
 from streams.core.arrays import FloatArray
-from streams.core.optimize.clusters import agglomerate, leaf_order
+from streams.core.clusters import agglomerate, leaf_order
 from streams.core.optimize.correlation import correlation_of
 
 

@@ -4,13 +4,14 @@ Sequential convex programming (Boyd, Stanford EE364b): a local optimum, verified
 exact.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from streams.core.arrays import FloatArray
 from streams.core.optimize.convex import solve_convex
-from streams.core.optimize.problem import Failed, Problem, Solved
+from streams.core.optimize.problem import Binding, Failed, Problem, Solved
 from streams.core.optimize.terms import Aim, Caps, GroupLimit
 from streams.core.optimize.verify import verify
 
@@ -19,6 +20,8 @@ _ROUNDS_MAX = 60
 _INSIDE = 1e-7
 # A strategy below this is not held: its correlation with the portfolio does not count.
 _HELD_MIN = 1e-7
+# Where the caps stand in the portfolio file.
+_SHARES, _HELD = "risk_contribution_max", "correlation.held_correlation_max"
 # The objective has settled when a step changes the weights by less.
 _STILL = 1e-8
 # Where to start when no weights fit around the optimum without the caps: equal correlations with
@@ -51,15 +54,27 @@ def solve_iterated(problem: Problem, *, modelled: bool = False) -> Solved | Fail
         return outcome
     for start in (None, *_SPREAD):
         if start is not None:
-            even = replace(inner, objective=start, costs=None, penalty=None, aim=Aim())
+            even = replace(inner, objective=start, costs=None, penalty=None, aim=Aim(), custom=None)
             outcome = solve_convex(even, modelled=modelled)
         if isinstance(outcome, Failed):
             continue
         best = _descend(problem, inner, outcome, modelled=modelled)
         if best is not None:
-            return replace(best, exact=False, gap=np.inf)  # a local optimum, and no bound
+            # a local optimum, and no bound
+            return replace(best, exact=False, gap=np.inf, binding=_by_cap(best.binding))
     names = " and ".join(caps.given(Caps.ITERATED))
     return Failed(reason=f"{names} could not be met, from {1 + len(_SPREAD)} starts")
+
+
+def _by_cap(binding: tuple[Binding, ...]) -> tuple[Binding, ...]:
+    """Add up the prices of a cap's rows: it is one limit, the same for every strategy."""
+    others = tuple(one for one in binding if not one.key.startswith((_SHARES, _HELD)))
+    summed = []
+    for cap in (_SHARES, _HELD):
+        prices = [one.price for one in binding if one.key.startswith(cap)]
+        if prices:
+            summed.append(Binding(key=cap, strategy=None, side="max", price=math.fsum(prices)))
+    return (*others, *summed)
 
 
 def _descend(problem: Problem, inner: Problem, start: Solved, *, modelled: bool) -> Solved | None:
@@ -94,17 +109,18 @@ def _rows(problem: Problem, weights: FloatArray) -> list[GroupLimit]:
             slope = weights[index] * problem.cov_annual[index] - 2.0 * limit * pull
             slope[index] += pull[index]
             # Σ-quadratic forms are half their gradient along w, so that the row is slope·w ≤ value.
-            rows.append(_row(f"risk_contribution_max.{name}", slope, value, variance))
+            rows.append(_row(f"{_SHARES}.{name}", slope, value, variance, variance))
         if caps.held_correlation_max is not None and weights[index] > _HELD_MIN:
             # √(w'Σw) is convex: its tangent is below it, and the row implies the limit.
             own = float(np.sqrt(problem.cov_annual[index, index]))
             reach = (caps.held_correlation_max - _INSIDE) * own / np.sqrt(variance)
             slope = problem.cov_annual[index] - reach * pull
-            rows.append(_row(f"held_correlation_max.{name}", slope, 0.0, variance))
+            reach_unit = own * float(np.sqrt(variance))
+            rows.append(_row(f"{_HELD}.{name}", slope, 0.0, variance, reach_unit))
     return rows
 
 
-def _row(key: str, slope: FloatArray, maximum: float, scale: float) -> GroupLimit:
+def _row(key: str, slope: FloatArray, maximum: float, scale: float, unit: float) -> GroupLimit:
     size = float(np.abs(slope).max()) or scale
     return GroupLimit(
         key=key,
@@ -112,4 +128,5 @@ def _row(key: str, slope: FloatArray, maximum: float, scale: float) -> GroupLimi
         minimum=-np.inf,
         maximum=maximum / size,
         loadings=slope / size,
+        unit=unit / size,
     )

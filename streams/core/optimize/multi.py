@@ -6,7 +6,7 @@ Optimization (1999), sections 2.2, 3.1, 3.2 and 4.2.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,8 @@ from streams.core.arrays import FloatArray
 from streams.core.errors import DataError
 from streams.core.optimize.custom import Found, Model, cvxpy
 from streams.core.optimize.problem import Failed, Problem, Solved
-from streams.core.optimize.vocabulary import Custom, Term, custom_value, term_value
+from streams.core.optimize.terms import Caps
+from streams.core.optimize.vocabulary import Custom, Term, term_value
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -101,7 +102,7 @@ def solve_custom(problem: Problem) -> Solved | Failed:
     return Solved(
         weights=found.weights,
         cash=found.cash,
-        objective_value=custom_value(custom, problem, found.weights),
+        objective_value=problem.objective_value(found.weights),
         binding=found.binding,
         solver=SOLVER,
         exact=False,
@@ -127,10 +128,8 @@ def bounds_conflict(problem: Problem, failed: Failed) -> bool:
     custom = problem.custom
     if custom is None or not custom.bounded or "infeasible" not in failed.reason:
         return False
-    try:
-        model = Model(problem, ())
-    except DataError:
-        return False
+    convex = Caps(**{name: getattr(problem.caps, name) for name in (*Caps.CONIC, "cvar_alpha")})
+    model = Model(replace(problem, caps=convex), ())
     return isinstance(model.minimise(model.cash), Found)
 
 

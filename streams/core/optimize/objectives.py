@@ -190,14 +190,18 @@ def cvar(losses: FloatArray, alpha: float) -> float:
     return (math.fsum(worst[:whole].tolist()) + part * float(worst[whole])) / count
 
 
+def drawdowns(returns: FloatArray) -> FloatArray:
+    """Fall of the running sum of returns (T,) from its peak, which includes the start."""
+    path = np.cumsum(returns)
+    return np.asarray(np.maximum(np.maximum.accumulate(path), 0.0) - path)
+
+
 def cdar(returns: FloatArray, alpha: float) -> float:
     """CVaR of the drawdowns of the running sum of returns (Chekhlov, Uryasev and Zabarankin, 2005).
 
     Sums, not products, which keeps it convex in the weights; the peak includes the start.
     """
-    path = np.cumsum(returns)
-    peak = np.maximum(np.maximum.accumulate(path), 0.0)
-    return cvar(peak - path, alpha)
+    return cvar(drawdowns(returns), alpha)
 
 
 _MEASURES: dict[str, "Callable[[Problem, FloatArray], float]"] = {

@@ -14,6 +14,7 @@ import numpy as np
 from streams.core.arrays import FloatArray
 from streams.core.optimize.problem import RULES, Binding, Outcome, Problem, Solved
 from streams.core.optimize.roads import solve
+from streams.core.optimize.whole import GAP_MAX
 
 POINT = 0.01
 # Beyond this many strategies solving again for each limit would cost more than the answer is worth.
@@ -21,8 +22,12 @@ MEASURED_NAMES_MAX = 200
 # How far a limit is moved: far above the rounding of an exact solution (1e-12 of the objective),
 # and short enough that the curve over it is a line.
 _STEP = 1e-5
+# The same where an interior point's rounding (1e-10 of the objective) is in the solution.
+_STEP_ROUGH = 1e-4
+# Such a solve takes ten times as long: for as many strategies it is worth the wait.
+MEASURED_ROUGH_NAMES_MAX = 50
 # What a price upwards may differ from the one downwards, or from the multiplier, and still be one.
-_SAME = 0.01
+_SAME, _SAME_ROUGH = 0.01, 0.04
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +76,8 @@ def sharpe_of(problem: Problem, weights: FloatArray) -> float | None:
 def shadow_prices(problem: Problem, solved: Solved, measured: int) -> tuple[Price, ...]:
     """Price the binding limits of a solution, the dearest measured by solving again.
 
-    Measured are only exact solutions (an interior point's rounding drowns so small a step) of
-    objectives that are minimised themselves (a rule's price is a distance to the rule).
+    Measured are proven optima (a local one may be another after the step) of objectives that are
+    minimised themselves (a rule's price is a distance to the rule).
 
     Parameters
     ----------
@@ -88,9 +93,9 @@ def shadow_prices(problem: Problem, solved: Solved, measured: int) -> tuple[Pric
     tuple of Price
         Dearest first.
     """
-    if not solved.exact or problem.objective in RULES:
-        measured = 0
-    if len(problem.strategies) > MEASURED_NAMES_MAX:
+    names_max = MEASURED_NAMES_MAX if solved.exact else MEASURED_ROUGH_NAMES_MAX
+    proven = solved.gap <= GAP_MAX and not solved.fallback
+    if problem.objective in RULES or not proven or len(problem.strategies) > names_max:
         measured = 0
     dearest = sorted(solved.binding, key=lambda binding: -abs(binding.price))
     return tuple(
@@ -124,9 +129,10 @@ def moved(problem: Problem, binding: Binding, step: float) -> Problem | None:
         low, top = problem.cash_min, problem.cash_max
         low, top = (low, top + step) if high else (low + step, top)
         return None if low > top else replace(problem, cash_min=low, cash_max=top)
-    if getattr(problem.caps, binding.key, None) is not None:
-        cap = getattr(problem.caps, binding.key) + step
-        return replace(problem, caps=replace(problem.caps, **{binding.key: cap}))
+    name = binding.key.removeprefix("correlation.")
+    if getattr(problem.caps, name, None) is not None:
+        cap = getattr(problem.caps, name) + step
+        return replace(problem, caps=replace(problem.caps, **{name: cap}))
     if binding.strategy is not None:
         return _moved_bound(problem, binding.strategy, step, high=high)
     return _moved_group(problem, binding.key, step, high=high)
@@ -165,12 +171,13 @@ def _multiplier(binding: Binding) -> Price:
 
 
 def _measured(problem: Problem, solved: Solved, binding: Binding) -> Price:
-    up, down = (_slopes(problem, solved, binding, step) for step in (_STEP, -_STEP))
+    size, same = (_STEP, _SAME) if solved.exact else (_STEP_ROUGH, _SAME_ROUGH)
+    up, down = (_slopes(problem, solved, binding, step) for step in (size, -size))
     told = up or down
     if told is None:
         return _multiplier(binding)
     slope, sharpe_slope = told
-    one_sided = up is None or down is None or not _agree(up[0], down[0], binding.price)
+    one_sided = up is None or down is None or not _agree(same, up[0], down[0], binding.price)
     if not one_sided:
         slope = binding.price
         if sharpe_slope is not None and down is not None and down[1] is not None:
@@ -183,8 +190,8 @@ def _measured(problem: Problem, solved: Solved, binding: Binding) -> Price:
     )
 
 
-def _agree(*slopes: float) -> bool:
-    return max(slopes) - min(slopes) <= _SAME * max(abs(slope) for slope in slopes)
+def _agree(same: float, *slopes: float) -> bool:
+    return max(slopes) - min(slopes) <= same * max(abs(slope) for slope in slopes)
 
 
 def _slopes(

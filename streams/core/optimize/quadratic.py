@@ -269,7 +269,9 @@ def reduce(outer: Quadratic) -> Reduction:
         reference = "lower"
     if reference:
         free = np.zeros_like(free)
-    bounded = replace(outer, upper=upper, buys_max=buys_max)
+    bounded = outer
+    if bool(sold_only.any()) or buys_max != outer.buys_max:
+        bounded = replace(outer, upper=upper, buys_max=buys_max)
     fixed = np.where(free, 0.0, values)
     inner = bounded if bool(free.all()) else _restrict(bounded, free, fixed)
     return Reduction(inner=inner, free=free, fixed=fixed, sold_only=sold_only, reference=reference)
@@ -279,7 +281,7 @@ def _restrict(outer: Quadratic, free: BoolArray, fixed: FloatArray) -> Quadratic
     shift = outer.rows @ fixed
     bought = float(np.maximum(fixed - outer.held, 0.0)[~free].sum())
     return Quadratic(
-        hessian=np.asfortranarray(outer.hessian[free][:, free]),
+        hessian=np.asfortranarray(outer.hessian[np.ix_(free, free)]),
         gradient=outer.gradient[free] + outer.hessian[free] @ fixed,
         lower=outer.lower[free],
         upper=outer.upper[free],

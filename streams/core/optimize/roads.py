@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from streams.core.optimize.direct import solve_direct
 from streams.core.optimize.feasibility import violated_limits
 from streams.core.optimize.iterated import solve_iterated
-from streams.core.optimize.multi import bounds_conflict, solve_custom
+from streams.core.optimize.multi import bounds_conflict
 from streams.core.optimize.problem import (
     QUADRATIC,
     RULES,
@@ -68,8 +68,6 @@ def solve(problem: Problem, road: Road = "auto") -> Outcome:
 
 def _solve(problem: Problem, road: Road) -> Solved | Failed:
     modelled = road == "modelled"
-    if problem.objective == "custom":
-        return solve_custom(problem)
     if road == "direct":
         assert problem.objective in (*QUADRATIC, *RULES), f"{problem.objective}: no direct road"
         return solve_direct(problem)

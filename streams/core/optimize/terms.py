@@ -26,6 +26,8 @@ class GroupLimit:
     share_of : FloatArray or None
         (N,) where given, the value is (loadings·w) / (share_of·w), the limit a share of it, and
         only `maximum` may be set.
+    unit : float
+        By how much the row's bound moves with the limit that people set, where that is another.
     """
 
     key: str
@@ -34,6 +36,7 @@ class GroupLimit:
     maximum: float
     loadings: FloatArray | None = None
     share_of: FloatArray | None = None
+    unit: float = 1.0
 
     def __post_init__(self) -> None:
         assert self.minimum <= self.maximum, f"{self.key}: {self.minimum} > {self.maximum}"
@@ -67,7 +70,7 @@ class GroupLimit:
         Raising the share by one moves the row's bound by share_of·w.
         """
         if self.share_of is None:
-            return row_price
+            return row_price * self.unit
         return row_price * float(self.share_of @ weights)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from streams.core.arrays import FloatArray
+from streams.core.errors import DataError
 from streams.core.optimize.objectives import cvar, outcomes
 from streams.core.optimize.registry import registered
 
@@ -131,26 +132,6 @@ def term_value(term: Term, problem: "Problem", weights: FloatArray) -> float:
     return registered(term.python).value(weights, problem)
 
 
-def custom_value(custom: Custom, problem: "Problem", weights: FloatArray) -> float:
-    """Give the weighted sum of the sought terms, to be minimised: maximised ones count against.
-
-    Parameters
-    ----------
-    custom : Custom
-        Over N strategies.
-    problem : Problem
-        N strategies.
-    weights : FloatArray
-        (N,).
-
-    Returns
-    -------
-    float
-        Sum of `custom_terms`.
-    """
-    return math.fsum(custom_terms(custom, problem, weights).values())
-
-
 def custom_terms(custom: Custom, problem: "Problem", weights: FloatArray) -> dict[str, float]:
     """Give the sought terms by name, each with its sign and weight.
 
@@ -166,7 +147,7 @@ def custom_terms(custom: Custom, problem: "Problem", weights: FloatArray) -> dic
     Returns
     -------
     dict of str to float
-        Their sum is `custom_value`.
+        Their sum, to be minimised, is the objective: maximised ones count against.
     """
     return {
         term.name: term.sign * (term.weight or 0.0) * term_value(term, problem, weights)
@@ -193,7 +174,11 @@ def custom_faults(custom: Custom, problem: "Problem", weights: FloatArray) -> It
     """
     for term in custom.bounded:
         assert term.bound is not None
-        value = term_value(term, problem, weights)
+        try:
+            value = term_value(term, problem, weights)
+        except DataError as error:  # what this process does not know it cannot vouch for
+            yield str(error)
+            continue
         over = value - term.bound if term.sense == "le" else term.bound - value
         if over > _TOLERANCE * max(abs(term.bound), 1e-2):
             side = ">" if term.sense == "le" else "<"

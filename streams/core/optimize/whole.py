@@ -27,6 +27,8 @@ NAMES_MAX = 50
 NODES_MAX = 1000
 # A gap below this is rounding of the solver: the optimum is proven.
 GAP_MAX = 1e-6
+# A weight that is farther from a bound is not held by it.
+_AT_LIMIT = 1e-7
 
 Solver: TypeAlias = Callable[[Problem], Solved | Failed]
 
@@ -40,6 +42,9 @@ class _Node:
 def solve_whole(problem: Problem, solver: Solver) -> Solved | Failed:
     """Solve a problem with limits on the number, size and company of positions.
 
+    Prices are those of the limits for the positions that were chosen: what another choice would
+    bring has no slope.
+
     Parameters
     ----------
     problem : Problem
@@ -52,6 +57,29 @@ def solve_whole(problem: Problem, solver: Solver) -> Solved | Failed:
     Solved or Failed
         Verified, with its gap.
     """
+    found = _chosen(problem, solver)
+    return found if isinstance(found, Failed) else _with_own_prices(problem, found)
+
+
+def _with_own_prices(problem: Problem, found: Solved) -> Solved:
+    """Name the limits by what the file has: the bounds of a node are no limits of a strategy."""
+    kept = []
+    for binding in found.binding:
+        if binding.key in {"cardinality_max", "correlation.exclusive"}:
+            continue
+        name = binding.key
+        if binding.strategy is not None:
+            index = problem.strategies.index(binding.strategy)
+            weight = float(found.weights[index])
+            if name == "weight_max" and weight < problem.weight_max[index] - _AT_LIMIT:
+                continue  # left out
+            if name == "weight_min" and weight > problem.weight_min[index] + _AT_LIMIT:
+                name = "position_min"
+        kept.append(replace(binding, key=name))
+    return replace(found, binding=tuple(kept))
+
+
+def _chosen(problem: Problem, solver: Solver) -> Solved | Failed:
     assert problem.long_only, "positions are counted in long-only portfolios"
     names = len(problem.strategies)
     must = problem.weight_min > 0.0
@@ -63,13 +91,25 @@ def solve_whole(problem: Problem, solver: Solver) -> Solved | Failed:
     if not verify(problem, first.weights, first.cash):
         return first
     best = _pruned(problem, first, solver, root)
-    bounded = problem.objective != "risk_parity" and not problem.caps.given(Caps.ITERATED)
+    bounded = _bounded(problem)
     if names > NAMES_MAX or not bounded:
         if best is None:
             return Failed(reason="no choice of positions was found that meets the limits")
         gap = _gap(problem, best, first) if bounded else np.inf
         return replace(best, gap=gap, exact=best.exact and gap <= GAP_MAX)
     return _search(problem, solver, root, first, best)
+
+
+def _bounded(problem: Problem) -> bool:
+    """Whether a relaxation's value bounds that of every choice below it.
+
+    It does where that value is what is minimised: not at equal contributions to risk, nor in a
+    local optimum, nor where several aims are put on a scale or in an order of their own.
+    """
+    custom = problem.custom if problem.objective == "custom" else None
+    summed = custom is None or (custom.combine == "weighted_sum" and not custom.normalise)
+    local = problem.objective == "risk_parity" or problem.caps.given(Caps.ITERATED)
+    return summed and not local
 
 
 _NO_CHOICE = "infeasible: no choice of positions meets the limits"

@@ -11,7 +11,13 @@ from streams.core.performance.figures import (
     Asked,
 )
 from streams.core.performance.follow import PortfolioFigures, performance_of
-from streams.core.performance.run import FigureRun, Performance, WindowFigures, whole_figures
+from streams.core.performance.run import (
+    BarFigures,
+    FigureRun,
+    Performance,
+    WindowFigures,
+    whole_figures,
+)
 from streams.core.performance.variants import VARIANTS, series_variants
 
 __all__ = [
@@ -24,6 +30,7 @@ __all__ = [
     "VARIANTS",
     "WINDOW_FIGURES",
     "Asked",
+    "BarFigures",
     "FigureRun",
     "Performance",
     "PortfolioFigures",

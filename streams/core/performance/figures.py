@@ -130,142 +130,138 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Material:
-    """What the figures of K windows and N columns are made of; arrays (K, N).
+    """What the figures of W windows, K bars and M columns are made of.
 
-    ``relations`` are to the portfolio and to the benchmark, where there are such; ``quantiles`` is
+    ``moments`` and ``lapped`` are (W, K, M). All else is of the window number ``place``, (K, M):
+    ``relations`` to the portfolio and to the benchmark, where there is one; ``quantiles``
     (2, K, N), the 5 % and the 95 % one.
     """
 
     moments: Moments
     lapped: Lapped
-    relations: tuple[Relation, ...] = ()
-    path: WealthPath | None = None
-    quantiles: FloatArray | None = None
-
-
-def _reason(name: str) -> int:
-    return UNDEFINED_REASONS.index(name)
+    place: int
+    relations: tuple[Relation, ...]
+    path: WealthPath
+    quantiles: FloatArray
 
 
 class _Sheet:
-    """Figures as they are worked out, each with the reason where it does not exist."""
+    """Figures (..., M) as they are worked out, each with the reason where it does not exist."""
 
-    def __init__(self, count: FloatArray) -> None:
-        self.count = count
-        self.few: BoolArray = count < OBSERVATIONS_MIN
-        self.values: dict[str, FloatArray] = {}
-        self.reasons: dict[str, tuple[tuple[str, BoolArray], ...]] = {}
+    def __init__(self, names: tuple[str, ...], count: FloatArray) -> None:
+        self._rows = {name: row for row, name in enumerate(names)}
+        self._count = count
+        self._values = np.empty((len(names), *count.shape))
+        self._undefined = np.zeros(self._values.shape, dtype=np.uint8)
 
     def put(self, name: str, value: FloatArray, **absent: BoolArray) -> None:
         """Note a figure, and where it does not exist by reason, the weightiest last."""
-        self.values[name] = value
-        self.reasons[name] = tuple(absent.items())
+        row = self._rows[name]
+        self._values[row] = value
+        for reason, where in absent.items():
+            np.copyto(self._undefined[row], UNDEFINED_REASONS.index(reason), where=where)
 
-    def block(self, names: tuple[str, ...], part: slice) -> MetricsBlock:
-        """Give some figures of some columns; a figure of those columns alone is taken whole."""
-        count = self.count[:, part]
-        values = np.empty((len(names), *count.shape))
-        undefined = np.zeros(values.shape, dtype=np.uint8)
+    def take(self, names: tuple[str, ...], block: MetricsBlock) -> None:
+        """Note figures that another sheet has told."""
         for place, name in enumerate(names):
-            value = self.values[name]
-            chosen = slice(None) if value.shape == count.shape else part
-            values[place] = value[:, chosen]
-            for reason, absent in self.reasons[name]:
-                undefined[place, absent[:, chosen]] = _reason(reason)
-        undefined[:, self.few[:, part]] = _reason("too_few")
-        return finished_block(count.astype(np.int64), values, undefined)
+            row = self._rows[name]
+            self._values[row], self._undefined[row] = block.values[place], block.undefined[place]
+
+    def block(self) -> MetricsBlock:
+        """Give everything."""
+        few = self._count < OBSERVATIONS_MIN
+        np.copyto(self._undefined, UNDEFINED_REASONS.index("too_few"), where=few)
+        return finished_block(self._count.astype(np.int64), self._values, self._undefined)
 
 
 def figures_of(
     material: Material, asked: Asked, names: tuple[str, ...], strategies: int
-) -> tuple[MetricsBlock, MetricsBlock]:
+) -> tuple[MetricsBlock, MetricsBlock, MetricsBlock]:
     """Work the figures out.
 
     Parameters
     ----------
     material
-        Arrays (K, M): N strategies, then the portfolio's own net returns, then what else is
-        compared with.
+        M columns: N strategies, then the portfolio's own net returns, then what else is compared
+        with.
     asked
         How.
     names
-        Which, of ``FIGURES``, the strategies have; what the material does not allow may not be
-        asked for.
+        Which, of ``FIGURES``, the strategies have over the window that everything is told of.
     strategies
         N.
 
     Returns
     -------
-    strategies : MetricsBlock
+    shape : MetricsBlock
+        values (len(SHAPE_FIGURES), W, K, N).
+    whole : MetricsBlock
         values (len(names), K, N).
     portfolio : MetricsBlock
-        values (len(PORTFOLIO_FIGURES), K, 1).
+        values (len(PORTFOLIO_FIGURES), W, K, 1).
     """
-    sheet = _Sheet(material.moments.count)
-    own = slice(strategies, strategies + 1)
+    m, place = material.moments, material.place
+    columns, own = slice(0, strategies), slice(strategies, strategies + 1)
     with np.errstate(all="ignore"):  # what does not come out finite is given its reason
-        sharpe = _shape(sheet, material, asked)
-        error = sharpe_error_iid(sharpe, material.moments)
-        if "probabilistic_sharpe" in names:
-            _certainty(sheet, sharpe, error, asked, strategies)
-        else:
-            _probability(sheet, "probabilistic_sharpe", sharpe[:, own], error[:, own], 0.0)
-        if "profit_factor" in names:
-            gains, losses = material.moments.gains, material.moments.losses
-            sheet.put("profit_factor", gains / losses, no_losses=losses == 0.0)
-        if material.path is not None:
-            _path(sheet, material.path, material.moments.count[:, :strategies])
-        if material.quantiles is not None:
-            low, high = material.quantiles
-            sheet.put("tail_ratio", np.abs(high) / np.abs(low), zero_tail=low == 0.0)
-        for relation, suffix in zip(material.relations, ("", "_benchmark"), strict=False):
-            _relation(sheet, relation, suffix)
-    return sheet.block(names, slice(0, strategies)), sheet.block(PORTFOLIO_FIGURES, own)
+        flat = m.second == 0.0
+        skew, kurtosis = standardised(m)
+        sharpe = (m.mean - asked.risk_free) / np.sqrt(m.second / (m.count - 1.0))
+        sharpe[flat | (m.count < OBSERVATIONS_MIN) | ~np.isfinite(sharpe)] = np.nan
+        annual = sharpe_error_hac(sharpe, m, material.lapped) * np.sqrt(asked.periods_per_year)
+        error = sharpe_error_iid(sharpe, skew, kurtosis, m.count)
 
+        sheet = _Sheet(SHAPE_FIGURES, m.count[..., columns])
+        still = flat[..., columns]
+        sheet.put("skew", skew[..., columns], zero_variance=still)
+        sheet.put("kurtosis", kurtosis[..., columns] - 3.0, zero_variance=still)
+        sheet.put("sharpe_standard_error", annual[..., columns], zero_variance=still)
+        shape = sheet.block()
 
-def _shape(sheet: _Sheet, material: Material, asked: Asked) -> FloatArray:
-    """Note what the moments tell; return the Sharpe ratio a bar, NaN where there is none."""
-    m = material.moments
-    flat = m.second == 0.0
-    skew, kurtosis = standardised(m)
-    sharpe = (m.mean - asked.risk_free) / np.sqrt(m.second / (m.count - 1.0))
-    sharpe[flat | sheet.few | ~np.isfinite(sharpe)] = np.nan
-    root = np.sqrt(asked.periods_per_year)
-    sheet.put("skew", skew, zero_variance=flat)
-    sheet.put("kurtosis", kurtosis - 3.0, zero_variance=flat)
-    hac = sharpe_error_hac(sharpe, m, material.lapped)
-    sheet.put("sharpe_standard_error", hac * root, zero_variance=flat)
-    return sharpe
+        sheet = _Sheet(PORTFOLIO_FIGURES, m.count[..., own])
+        sheet.put("sharpe_standard_error", annual[..., own], zero_variance=flat[..., own])
+        _probability(sheet, "probabilistic_sharpe", sharpe[..., own], error[..., own], 0.0)
+        portfolio = sheet.block()
+
+        longest = m.at(place, slice(None), columns)
+        sheet = _Sheet(names, longest.count)
+        sheet.take(SHAPE_FIGURES, shape.at(place))
+        _certainty(sheet, sharpe[place], error[place, :, columns], asked, strategies)
+        _of_longest(sheet, material, longest, columns)
+    return shape, sheet.block(), portfolio
 
 
 def _certainty(
     sheet: _Sheet, sharpe: FloatArray, error: FloatArray, asked: Asked, strategies: int
 ) -> None:
+    theirs = sharpe[:, :strategies]
     root = np.sqrt(asked.periods_per_year)
-    flat = np.isnan(sharpe)
-    sheet.put("sharpe_standard_error_iid", error * root, zero_variance=flat)
-    _probability(sheet, "probabilistic_sharpe", sharpe, error, 0.0)
+    sheet.put("sharpe_standard_error_iid", error * root, zero_variance=np.isnan(theirs))
+    _probability(sheet, "probabilistic_sharpe", theirs, error, 0.0)
     trials = max(strategies, 1) if asked.trials is None else asked.trials
-    best = expected_best(sharpe[:, :strategies], trials)
-    _probability(sheet, "deflated_sharpe", sharpe[:, :strategies], error[:, :strategies], best)
+    _probability(sheet, "deflated_sharpe", theirs, error, expected_best(theirs, trials))
     if asked.benchmark is not None:
         level = sharpe[:, asked.benchmark, None]
-        _probability(sheet, "probabilistic_sharpe_benchmark", sharpe, error, level)
+        _probability(sheet, "probabilistic_sharpe_benchmark", theirs, error, level)
 
 
 def _probability(
     sheet: _Sheet, name: str, sharpe: FloatArray, error: FloatArray, against: FloatArray | float
 ) -> None:
     value = probabilistic_sharpe(sharpe, error, against)
-    unknown = np.broadcast_to(np.isnan(against), sharpe.shape)
     flat = np.isnan(sharpe) | (error == 0.0)
-    sheet.put(name, value, too_few=unknown, zero_variance=flat)
+    sheet.put(name, value, too_few=np.isnan(against), zero_variance=flat)
 
 
-def _path(sheet: _Sheet, path: WealthPath, count: FloatArray) -> None:
-    sheet.put("ulcer_index", np.sqrt(path.squares / count))
+def _of_longest(sheet: _Sheet, material: Material, m: Moments, columns: slice) -> None:
+    sheet.put("profit_factor", m.gains / m.losses, no_losses=m.losses == 0.0)
+    path = material.path
+    sheet.put("ulcer_index", np.sqrt(path.squares / m.count))
     sheet.put("under_water_bars", path.under_water)
     sheet.put("under_water_bars_longest", path.longest)
+    low, high = material.quantiles
+    sheet.put("tail_ratio", np.abs(high) / np.abs(low), zero_tail=low == 0.0)
+    for relation, suffix in zip(material.relations, ("", "_benchmark"), strict=False):
+        _relation(sheet, relation.at(columns), suffix)
 
 
 def _relation(sheet: _Sheet, relation: Relation, suffix: str) -> None:

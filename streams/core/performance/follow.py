@@ -3,8 +3,10 @@
 import numpy as np
 
 from schemas.policy import PortfolioPolicy
+from streams.core.arrays import FloatArray
+from streams.core.metrics import METRICS, MetricsBlock
 from streams.core.performance.figures import Asked
-from streams.core.performance.run import FigureRun, Performance
+from streams.core.performance.run import BarFigures, FigureRun, Performance
 from streams.core.windows import RollingWindows
 
 __all__ = ["PortfolioFigures", "performance_of"]
@@ -36,7 +38,7 @@ class PortfolioFigures:
 
     def __init__(self) -> None:
         self._performance: Performance | None = None
-        self._found: FigureRun | None = None
+        self._found: BarFigures | None = None
 
     def begin(self, policy: PortfolioPolicy, names: tuple[str, ...]) -> None:
         """Go on under a policy or with members that may be others, from the windows there are."""
@@ -49,20 +51,35 @@ class PortfolioFigures:
             self._performance.forget()
         self._found = None
 
-    def take(self, windows: RollingWindows, own: RollingWindows, bars: int) -> list[FigureRun]:
-        """Take in the bars that were pushed last; give the figures of each."""
-        found = self._follow(windows, own, bars)
-        told = [tuple(window.bar(place) for window in found) for place in range(bars)]
+    def take(
+        self, windows: RollingWindows, own: RollingWindows, block: MetricsBlock
+    ) -> list[BarFigures]:
+        """Take in the bars that were pushed last; give the figures of each.
+
+        ``block`` holds the metrics over each of the windows, (len(METRICS), K, W, N).
+        """
+        bars, low = len(block.n_obs), None
+        if self._performance is not None:
+            place = windows.windows.index(self._performance.window_bars)
+            low = -block.values[METRICS.index("var_95"), :, place]
+        found = self._follow(windows, own, bars, low)
+        told = [BarFigures(found, place) for place in range(bars)]
         self._found = told[-1]
         return told
 
-    def at(self, windows: RollingWindows, own: RollingWindows) -> FigureRun:
+    def at(self, windows: RollingWindows, own: RollingWindows) -> BarFigures:
         """Give the figures of the newest bar, none where the policy asks for none."""
         if self._found is None:
-            self._found = self._follow(windows, own, 1)
+            self._found = BarFigures(self._follow(windows, own, 1), 0)
         return self._found
 
-    def _follow(self, windows: RollingWindows, own: RollingWindows, bars: int) -> FigureRun:
+    def _follow(
+        self,
+        windows: RollingWindows,
+        own: RollingWindows,
+        bars: int,
+        low: FloatArray | None = None,
+    ) -> FigureRun:
         if self._performance is None or not windows.columns:
             return ()
         longest = max(self._performance.windows)
@@ -70,4 +87,4 @@ class PortfolioFigures:
         net = np.full(len(rows), np.nan)
         earned = own.rows(max(own.count - longest - bars + 1, 0), own.count)[-len(rows) :, 0]
         net[len(rows) - len(earned) :] = earned
-        return self._performance.advance(rows, net, windows.count, bars)
+        return self._performance.advance(rows, net, windows.count, bars, low)

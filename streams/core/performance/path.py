@@ -20,6 +20,7 @@ PATH_COLUMNS: Final = 50
 
 # An accumulating ufunc takes one number at a time, one call a bar takes a row: from here on faster.
 _WIDE_COLUMNS: Final = 150
+_MEMORY_KEPT: Final = 8  # times what is needed now
 
 
 def path_due(bar: int, columns: int) -> bool:
@@ -66,10 +67,6 @@ class WealthPath:
         places = [np.full((count, columns), -1) for _ in range(2)]
         return cls(*figures, *places)
 
-    def bars(self, some: slice) -> "WealthPath":
-        """Give some of the K."""
-        return WealthPath(*(getattr(self, name)[some] for name in self.__slots__))
-
     def put(self, places: list[int], path: "WealthPath") -> None:
         """Write several windows, side by side in ``path``, each into its place."""
         for name in self.__slots__:
@@ -84,11 +81,25 @@ class WealthPaths:
     system at each bar: that takes longer than what is done with them.
     """
 
-    __slots__ = ("_bars", "_depth", "_growth", "_high", "_missing", "_numbers", "_peak", "_wealth")
+    __slots__ = (
+        "_bars",
+        "_bits",
+        "_depth",
+        "_growth",
+        "_high",
+        "_memory",
+        "_missing",
+        "_numbers",
+        "_peak",
+        "_some_missing",
+        "_wealth",
+        "_whole",
+    )
 
     def __init__(self, bars: int) -> None:
         self._bars = bars
         self._numbers = np.arange(1, bars + 1, dtype=np.int32)[:, None]
+        self._memory, self._some_missing = np.empty((4, 0)), False
         self._make_room(0)
 
     def follow(self, rows: FloatArray) -> WealthPath:
@@ -113,7 +124,8 @@ class WealthPaths:
             under = high
             np.subtract(self._numbers, high, out=under)
             np.multiply(depth, depth, out=depth)
-            np.copyto(depth, 0.0, where=self._missing)
+            if self._some_missing:
+                np.copyto(depth, 0.0, where=self._missing)
             squares = _total(depth)
         told = np.isfinite(squares)
         deep = told & (deepest < 0.0)
@@ -129,9 +141,11 @@ class WealthPaths:
     # Write each bar's drawdown, and the number of the last bar at a high, 0 = before the first.
     def _walk(self, rows: FloatArray) -> None:
         growth, wealth, peak, high = self._growth, self._wealth, self._peak, self._high
-        np.isnan(rows, out=self._missing)
         np.add(rows, 1.0, out=growth)
-        np.copyto(growth, 1.0, where=self._missing)
+        np.isnan(growth, out=self._missing)
+        self._some_missing = bool(self._missing.any())
+        if self._some_missing:
+            np.copyto(growth, 1.0, where=self._missing)
         if rows.shape[1] < _WIDE_COLUMNS:
             wealth[1:] = growth
             np.multiply.accumulate(wealth, axis=0, out=wealth)
@@ -150,12 +164,21 @@ class WealthPaths:
             for bar in range(1, self._bars):
                 np.maximum(high[bar - 1], high[bar], out=high[bar])
 
+    # Arrays of so many columns, in the memory there is, unless that is too little or far too much:
+    # what a run of many bars took is not kept where bars come one by one.
     def _make_room(self, columns: int) -> None:
-        shape = (self._bars, columns)
-        self._growth, self._depth = np.empty(shape), np.empty(shape)
-        self._wealth, self._peak = np.ones((2, self._bars + 1, columns))
-        self._missing = np.empty(shape, dtype=bool)
-        self._high = np.empty(shape, dtype=np.int32)
+        rows = self._bars + 1
+        size, had = rows * columns, self._memory.shape[1]
+        if not 0 < size <= had <= _MEMORY_KEPT * size:
+            self._memory = np.empty((4, size))
+            self._bits = np.empty(size, dtype=bool)
+            self._whole = np.empty(size, dtype=np.int32)
+        used = slice(size)
+        self._wealth, self._peak, growth, depth = self._memory[:, used].reshape(4, rows, columns)
+        self._growth, self._depth = growth[1:], depth[1:]
+        self._missing = self._bits[used].reshape(rows, columns)[1:]
+        self._high = self._whole[used].reshape(rows, columns)[1:]
+        self._wealth[0] = self._peak[0] = 1.0
 
 
 # Row after row. A sum over one column alone would be taken in pairs, and be other bits.

@@ -4,8 +4,8 @@ What is kept here between runs only saves work: it follows from the bars of the 
 figures of a bar depend on the returns in its windows and on its number alone, to the bit.
 """
 
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,15 @@ from streams.core.performance.figures import (
 from streams.core.performance.path import WealthPath, WealthPaths, path_due
 from streams.core.performance.sums import Bars, SlidingSums
 from streams.core.performance.tails import QuantileTails
-from streams.core.performance.terms import LappedSums, Moments, PlainTerms, Relation, relations_in
+from streams.core.performance.terms import (
+    LappedSums,
+    Moments,
+    PlainTerms,
+    Relation,
+    relations_in,
+)
 
-__all__ = ["FigureRun", "Performance", "WindowFigures", "whole_figures"]
+__all__ = ["BarFigures", "FigureRun", "Performance", "WindowFigures", "whole_figures"]
 
 COLUMNS_AT_ONCE: Final = 1_000
 
@@ -60,29 +66,21 @@ class WindowFigures:
 
     def at(self, place: int) -> tuple[tuple[str, ...], FloatArray, NDArray[np.uint8]]:
         """Give the figures told at one of the K bars: names, values and reasons (len(names), N)."""
-        told = self.path is None or self.paths_told[place]
-        kept = [i for i, name in enumerate(self.names) if told or name not in PATH_FIGURES]
+        if self.path is None or self.paths_told[place]:
+            return self.names, self.block.values[:, place], self.block.undefined[:, place]
+        kept = [i for i, name in enumerate(self.names) if name not in PATH_FIGURES]
         names = tuple(self.names[i] for i in kept)
         return names, self.block.values[kept, place], self.block.undefined[kept, place]
 
-    def bar(self, place: int) -> "WindowFigures":
-        """Give the figures of one of the K bars, as a run of one bar."""
-        one = slice(place, place + 1)
-        return WindowFigures(
-            window=self.window,
-            names=self.names,
-            block=_bar_of(self.block, one),
-            portfolio=_bar_of(self.portfolio, one),
-            path=None if self.path is None else self.path.bars(one),
-            paths_told=self.paths_told[one],
-        )
-
-
-def _bar_of(block: MetricsBlock, one: slice) -> MetricsBlock:
-    return MetricsBlock(block.n_obs[one], block.values[:, one], block.undefined[:, one])
-
 
 FigureRun = tuple[WindowFigures, ...]
+
+
+class BarFigures(NamedTuple):
+    """The figures of one bar of a run, the bar number ``place`` of it; no windows: none asked."""
+
+    windows: FigureRun
+    place: int
 
 
 class Performance:
@@ -103,7 +101,7 @@ class Performance:
         assert min(windows) > 1, windows
         self.windows = windows
         self.asked = asked
-        self._window_bars = window_bars
+        self.window_bars = window_bars
         self._tails = QuantileTails(window_bars)
         self._paths = WealthPaths(window_bars)
         references = 1 if asked.benchmark is None else 2
@@ -111,7 +109,7 @@ class Performance:
             window: SlidingSums(window, PlainTerms(references if window == window_bars else 0))
             for window in windows
         }
-        self._lapped = {window: LappedSums(window) for window in windows}
+        self._lapped = LappedSums(windows)
 
     def forget(self) -> None:
         """Take everything from the history at the next run: a bar was corrected, or columns moved.
@@ -119,11 +117,18 @@ class Performance:
         Nothing else needs to be told: a gap or another number of columns is noticed.
         """
         self._tails.forget()
+        self._lapped.forget()
         for window in self.windows:
             self._sums[window].forget()
-            self._lapped[window].forget()
 
-    def advance(self, rows: FloatArray, own: FloatArray, stop: int, count: int) -> FigureRun:
+    def advance(
+        self,
+        rows: FloatArray,
+        own: FloatArray,
+        stop: int,
+        count: int,
+        low: FloatArray | None = None,
+    ) -> FigureRun:
         """Give the figures at each of the newest bars.
 
         Parameters
@@ -137,42 +142,59 @@ class Performance:
             Number of the newest bar, counted from the first ever.
         count
             K, new bars.
+        low
+            (K, N) the 5 % quantile of the returns of ``window_bars``, where it is known: it is
+            value at risk with its sign turned.
         """
         beside = [own]
         if self.asked.benchmark is not None:
             beside.append(rows[:, self.asked.benchmark])
         alone, bars = Bars(rows, stop), Bars(rows, stop, np.stack(beside, axis=1))
-        return tuple(self._window(window, alone, bars, count) for window in self.windows)
-
-    def _window(self, window: int, alone: Bars, bars: Bars, count: int) -> WindowFigures:
-        strategies = alone.columns
         with np.errstate(all="ignore"):  # overflow is told by the figures that suffer from it
-            sums, anchors = self._sums[window].advance(bars, count)
-            lapped = self._lapped[window].advance(bars, count)
-            moments = Moments.of(sums, anchors)
-            relations = tuple(Relation.of(sums, at) for at in range(relations_in(len(sums))))
-        material = Material(moments=moments, lapped=lapped, relations=relations)
-        if window == self._window_bars:
-            observed = sums[0, :, :strategies].astype(np.int64)
-            quantiles = self._tails.advance(alone, count, observed)
-            path = self._follow(alone, window, count)
-            material = replace(material, quantiles=quantiles, path=path)
-        names = self._names(window)
-        block, portfolio = figures_of(material, self.asked, names, strategies)
-        return WindowFigures(
-            window=window,
-            names=names,
-            block=block,
-            portfolio=portfolio,
-            path=material.path,
-            paths_told=tuple(
-                path_due(bar, strategies) for bar in range(bars.stop - count + 1, bars.stop + 1)
-            ),
+            sums = [self._sums[window].advance(bars, count) for window in self.windows]
+            moments = Moments.side_by_side(sums)
+            place = self.windows.index(self.window_bars)
+            longest, _ = sums[place]
+            observed = longest[0, :, : alone.columns].astype(np.int64)
+            references = range(relations_in(len(longest)))
+            material = Material(
+                moments=moments,
+                lapped=self._lapped.advance(bars, count),
+                place=place,
+                relations=tuple(Relation.of(longest, number) for number in references),
+                path=self._follow(alone, count),
+                quantiles=self._tails.advance(alone, count, observed, low),
+            )
+        return self._told(material, stop, count, alone.columns)
+
+    def _told(self, material: Material, stop: int, count: int, strategies: int) -> FigureRun:
+        names = WINDOW_FIGURES
+        if self.asked.benchmark is not None:
+            names = (*WINDOW_FIGURES, *BENCHMARK_FIGURES)
+        shape, whole, portfolio = figures_of(material, self.asked, names, strategies)
+        due = tuple(path_due(bar, strategies) for bar in range(stop - count + 1, stop + 1))
+        return tuple(
+            WindowFigures(
+                window=window,
+                names=names,
+                block=whole,
+                portfolio=portfolio.at(place),
+                path=material.path,
+                paths_told=due,
+            )
+            if place == material.place
+            else WindowFigures(
+                window=window,
+                names=SHAPE_FIGURES,
+                block=shape.at(place),
+                portfolio=portfolio.at(place),
+            )
+            for place, window in enumerate(self.windows)
         )
 
     # As many windows at once as make a thousand columns or so: few columns cost as much as many.
-    def _follow(self, bars: Bars, window: int, count: int) -> WealthPath:
-        path = WealthPath.unknown(count, bars.columns)
+    def _follow(self, bars: Bars, count: int) -> WealthPath:
+        path, window = WealthPath.unknown(count, bars.columns), self.window_bars
         first = bars.stop - count + 1
         due = [place for place in range(count) if path_due(first + place, bars.columns)]
         some = max(COLUMNS_AT_ONCE // max(bars.columns, 1), 1)
@@ -181,15 +203,6 @@ class Performance:
             windows = [bars.read(first + at - window, first + at) for at in places]
             path.put(places, self._paths.follow(np.concatenate(windows, axis=1)))
         return path
-
-    def _names(self, window: int) -> tuple[str, ...]:
-        if window != self._window_bars:
-            return SHAPE_FIGURES
-        return (
-            WINDOW_FIGURES
-            if self.asked.benchmark is None
-            else (*WINDOW_FIGURES, *BENCHMARK_FIGURES)
-        )
 
 
 def whole_figures(rows: FloatArray, own: FloatArray, asked: Asked) -> WindowFigures:

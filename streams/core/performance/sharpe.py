@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Final
 
 import numpy as np
+from scipy.special import ndtr
 
 from streams.core.arrays import FloatArray
 from streams.core.performance.terms import Lapped, Moments
@@ -25,7 +26,9 @@ _EULER: Final = 0.5772156649015329
 _NORMAL: Final = NormalDist()
 
 
-def sharpe_error_iid(sharpe: FloatArray, moments: Moments) -> FloatArray:
+def sharpe_error_iid(
+    sharpe: FloatArray, skew: FloatArray, kurtosis: FloatArray, count: FloatArray
+) -> FloatArray:
     """Estimate the standard error under independent, not necessarily normal returns.
 
     sqrt((1 - g3 SR + (g4 - 1)/4 SR^2) / (n - 1)), g3 skew and g4 kurtosis (normal: 3), both from
@@ -33,9 +36,8 @@ def sharpe_error_iid(sharpe: FloatArray, moments: Moments) -> FloatArray:
     (2002)"; Opdyke (2007), "Comparing Sharpe ratios"; divisor n - 1 as in Bailey and Lopez de Prado
     (2012), equation 8.
     """
-    skew, kurtosis = standardised(moments)
     spread = 1.0 - skew * sharpe + (kurtosis - 1.0) * 0.25 * sharpe * sharpe
-    error: FloatArray = np.sqrt(np.maximum(spread, 0.0) / (moments.count - 1.0))
+    error: FloatArray = np.sqrt(np.maximum(spread, 0.0) / (count - 1.0))
     return error
 
 
@@ -50,10 +52,10 @@ def sharpe_error_hac(sharpe: FloatArray, moments: Moments, lapped: Lapped) -> Fl
     """
     variance = moments.second / moments.count
     sigma = np.sqrt(variance)
-    d = moments.mean - lapped.anchors
+    d = (moments.mean - lapped.anchors) / sigma
     half = 0.5 * sharpe
-    constant = -d / sigma - half * (d * d / variance - 1.0)
-    linear = 1.0 / sigma + sharpe * d / variance
+    constant = -d - half * (d * d - 1.0)
+    linear = (1.0 + sharpe * d) / sigma
     square = -half / variance
     total = lapped.of_quadratic(constant, linear, square)
     error: FloatArray = np.sqrt(total / (moments.count * (moments.count - 1.0)))
@@ -114,9 +116,8 @@ def expected_best(sharpes: FloatArray, trials: int) -> FloatArray:
 
 def normal_distribution(values: FloatArray) -> FloatArray:
     """Give the distribution function of the standard normal, NaN where a value is."""
-    scaled = (values * -math.sqrt(0.5)).ravel().tolist()
-    tails = np.fromiter(map(math.erfc, scaled), dtype=np.float64, count=len(scaled))
-    return 0.5 * tails.reshape(values.shape)
+    probability: FloatArray = ndtr(values)
+    return probability
 
 
 def _sum(values: FloatArray) -> FloatArray:

@@ -22,6 +22,9 @@ __all__ = ["Bars", "SlidingSums", "Terms"]
 
 BLOCK_BARS: Final = 16
 _NEVER: Final = 2**62
+# Below so many columns it is the calls that cost: one accumulating ufunc is then less than a call a
+# bar, which takes a row. Either adds one bar after the other: the same bits.
+_NARROW_COLUMNS: Final = 150
 
 
 class Terms(Protocol):
@@ -34,7 +37,9 @@ class Terms(Protocol):
     lead: int
     references: int
 
-    def __call__(self, rows: FloatArray, anchors: FloatArray, given: BoolArray) -> FloatArray:
+    def __call__(
+        self, rows: FloatArray, anchors: FloatArray, given: BoolArray | None = None
+    ) -> FloatArray:
         """Give the terms of T bars.
 
         Parameters
@@ -44,7 +49,7 @@ class Terms(Protocol):
         anchors
             (M,).
         given
-            (M,) the columns asked for; rows and anchors have all of them.
+            (M,) the columns asked for, None = all; rows and anchors have all of them.
 
         Returns
         -------
@@ -63,12 +68,15 @@ class Bars:
     stop
         Number of the newest bar.
     beside
-        (T, B) further columns, which follow the N; they are put together only as they are read.
+        (T, B) further columns, which follow the N; where these are many they are put together only
+        as they are read.
     """
 
     __slots__ = ("_beside", "_first", "_rows", "columns", "stop")
 
     def __init__(self, rows: FloatArray, stop: int, beside: FloatArray | None = None) -> None:
+        if beside is not None and rows.shape[1] < _NARROW_COLUMNS:
+            rows, beside = np.concatenate([rows, beside], axis=1), None
         self._rows = rows
         self._beside = beside
         self._first = stop - len(rows)
@@ -103,17 +111,14 @@ class SlidingSums:
         self._seam = 0
         self._anchors: FloatArray = np.empty(0)  # (M,) NaN = none yet
         self._leaves = np.empty(0, dtype=np.int64)  # (M,) the bar at which an anchor is outside
+        self._about: FloatArray = np.empty(0)  # the anchors, 0 where there is none yet
+        self._next_leave = _NEVER
+        self._waiting = False  # some column has none yet
         self._back: FloatArray = np.empty(0)  # (F, M) sums of the bars since the seam
-        self._ends: FloatArray = np.empty(
-            0
-        )  # (blocks + 1, F, M) sums from each block's first bar to the seam
+        # (blocks + 1, F, M) sums from each block's first bar to the seam
+        self._ends: FloatArray = np.empty(0)
         self._block = -1
-        self._fine: FloatArray = np.empty(0)  # (bars of the block, F, M)
-
-    @property
-    def anchors(self) -> FloatArray:
-        """(M,) what the sums of the newest bar are about, 0 where nothing was observed."""
-        return np.where(np.isnan(self._anchors), 0.0, self._anchors)
+        self._fine: FloatArray = np.empty(0)  # (F, bars of the block, M)
 
     def forget(self) -> None:
         """Make everything anew from the next history given: a bar was corrected."""
@@ -134,21 +139,24 @@ class SlidingSums:
         sums : FloatArray
             (fields, K, M).
         anchors : FloatArray
-            (K, M), what they are about.
+            (K, M), what they are about: 0 where nothing was observed.
         """
         goal = bars.stop - self._terms.lead
         columns = bars.columns
         if self._at != goal - count or self._anchors.size != columns:
             self._rebuild(bars, goal - count)
+        some = self._step(bars, goal)
+        done = some.shape[1]
+        if done == count:
+            return some, np.broadcast_to(self._about, (count, columns))
         sums = np.empty((self._terms.fields, count, columns))
         anchors = np.empty((count, columns))
-        done = 0
+        sums[:, :done], anchors[:done] = some, self._about
         while done < count:
             some = self._step(bars, goal)
-            size = some.shape[1]
-            sums[:, done : done + size] = some
-            anchors[done : done + size] = self.anchors
-            done += size
+            stop = done + some.shape[1]
+            sums[:, done:stop], anchors[done:stop] = some, self._about
+            done = stop
         return sums, anchors
 
     # Take bars up to the next place where something else than adding happens; `goal` at most.
@@ -157,43 +165,41 @@ class SlidingSums:
         if (self._at + 1) % self._window == 0:
             self._rebuild(bars, self._at + 1)
             return self._front(bars, 0, 1)
-        leaving = self._leaves == self._at + 1
-        if leaving.any():
-            self._anchor_anew(bars, leaving)
+        if self._next_leave == self._at + 1:
+            self._anchor_anew(bars, self._leaves == self._next_leave)
         offset = self._at + 1 - self._seam
-        block_end = self._seam + (offset // BLOCK_BARS + 1) * BLOCK_BARS - 1
-        seam_end = self._seam + self._window - 1
-        leave = int(self._leaves.min(initial=_NEVER))
-        until = min(goal, block_end, seam_end, leave - 1)
+        until = min(goal, self._seam + self._window - 1, self._next_leave - 1)
         rows = bars.read(self._at, until + self._terms.lead)
         self._find_anchors(rows)
-        terms = self._terms(rows, self.anchors, np.ones(rows.shape[1], dtype=bool))
-        sums = self._front(bars, offset, terms.shape[1])
-        for place in range(terms.shape[1]):
-            self._back = self._back + terms[:, place]
-            sums[:, place] += self._back
+        newer = self._terms(rows, self._about)
+        newer[:, 0] += self._back
+        _add_up(newer)
+        self._back = newer[:, -1].copy()
+        newer += self._front(bars, offset, newer.shape[1])
         self._at = until
-        return sums
+        return newer
 
-    # The sums of the older run's ends from `offset` on, (F, count, M), all of one block.
+    # The sums of the older run's ends from `offset` on, (F, count, M).
     def _front(self, bars: Bars, offset: int, count: int) -> FloatArray:
-        block, place = divmod(offset, BLOCK_BARS)
-        if block != self._block:
-            self._block = block
-            terms = self._block_terms(bars, block)
-            fine = np.empty((terms.shape[1], *self._back.shape))
-            total = self._ends[block + 1]
-            for row in range(terms.shape[1] - 1, -1, -1):
-                total = total + terms[:, row]
-                fine[row] = total
-            self._fine = fine
-        return self._fine[place : place + count].transpose(1, 0, 2).copy()
+        pieces = []
+        while count:
+            block, place = divmod(offset, BLOCK_BARS)
+            if block != self._block:
+                self._block = block
+                self._fine = self._suffixes(bars, block)
+            piece = self._fine[:, place : place + count]
+            pieces.append(piece)
+            offset, count = offset + piece.shape[1], count - piece.shape[1]
+        return np.concatenate(pieces, axis=1)
 
-    def _block_terms(self, bars: Bars, block: int) -> FloatArray:
+    # Sums from each bar of a block to the seam, (F, bars, M).
+    def _suffixes(self, bars: Bars, block: int) -> FloatArray:
         first = self._seam - self._window + block * BLOCK_BARS
         until = min(first + BLOCK_BARS, self._seam)
-        rows = bars.read(first, until + self._terms.lead)
-        return self._terms(rows, self.anchors, np.ones(rows.shape[1], dtype=bool))
+        terms = self._terms(bars.read(first, until + self._terms.lead), self._about)
+        terms[:, -1] += self._ends[block + 1]
+        _add_up(terms[:, ::-1])
+        return terms
 
     # Everything derived, as of bar `at`, from the returns of its window.
     def _rebuild(self, bars: Bars, at: int) -> None:
@@ -208,18 +214,15 @@ class SlidingSums:
         newest = seen.argmax(axis=0)
         self._anchors[found] = older[newest[found], np.flatnonzero(found)]
         self._leaves[found] = self._seam - newest[found] + self._window
+        self._note_anchors()
         newer = bars.read(self._seam, at + self._terms.lead)
         self._find_anchors(newer)
-        everyone = np.ones(columns, dtype=bool)
-        self._back = _total(self._terms(newer, self.anchors, everyone))
+        self._back = self._total(newer)
         self._block = -1
         blocks = -(-self._window // BLOCK_BARS)
         self._ends = np.zeros((blocks + 1, *self._back.shape))
         for block in range(blocks - 1, (at - self._seam) // BLOCK_BARS, -1):
-            terms = self._block_terms(bars, block)
-            self._ends[block] = self._ends[block + 1]
-            for row in range(terms.shape[1] - 1, -1, -1):
-                self._ends[block] += terms[:, row]
+            self._ends[block] = self._suffixes(bars, block)[:, 0]
 
     # An anchor that leaves the window takes the last of the older run with it: the newer run of
     # those columns is summed again about its own first return.
@@ -227,22 +230,29 @@ class SlidingSums:
         assert self._at is not None
         self._anchors[leaving] = np.nan
         self._leaves[leaving] = _NEVER
+        self._note_anchors()
         rows = bars.read(self._seam, self._at + self._terms.lead)
         self._find_anchors(rows)
         if leaving[leaving.size - self._terms.references :].any():
             leaving = np.ones_like(leaving)  # every column's sums with a reference are about it
-        self._back[:, leaving] = _total(self._terms(rows, self.anchors, leaving))
+        self._back[:, leaving] = self._total(rows, leaving)
 
     def _find_anchors(self, rows: FloatArray) -> None:
-        unknown = np.isnan(self._anchors)
-        if not unknown.any():
+        if not self._waiting:
             return
         candidates = self._candidates(rows)
         seen = ~np.isnan(candidates)
-        fresh = unknown & seen.any(axis=0)
+        fresh = np.isnan(self._anchors) & seen.any(axis=0)
         if fresh.any():
             first = seen.argmax(axis=0)
             self._anchors[fresh] = candidates[first[fresh], np.flatnonzero(fresh)]
+            self._note_anchors()
+
+    def _note_anchors(self) -> None:
+        unknown = np.isnan(self._anchors)
+        self._waiting = bool(unknown.any())
+        self._about = np.where(unknown, 0.0, self._anchors)
+        self._next_leave = int(self._leaves.min(initial=_NEVER))
 
     # (T, M): a return that each bar's terms are made of, NaN where there is none.
     def _candidates(self, rows: FloatArray) -> FloatArray:
@@ -252,9 +262,19 @@ class SlidingSums:
             np.copyto(candidates, rows[ahead : ahead + count], where=np.isnan(candidates))
         return candidates
 
+    # (F, M) of all the bars, or of none.
+    def _total(self, rows: FloatArray, given: BoolArray | None = None) -> FloatArray:
+        terms = self._terms(rows, self._about, given)
+        if not terms.shape[1]:
+            return np.zeros((terms.shape[0], terms.shape[2]))
+        _add_up(terms)
+        return terms[:, -1].copy()
 
-def _total(terms: FloatArray) -> FloatArray:
-    total = np.zeros((terms.shape[0], terms.shape[2]))
-    for row in range(terms.shape[1]):
-        total += terms[:, row]
-    return total
+
+# Each bar's terms (F, T, M) become the sums up to it, in place.
+def _add_up(terms: FloatArray) -> None:
+    if terms.shape[1] > 1 and terms.shape[2] < _NARROW_COLUMNS:
+        np.add.accumulate(terms, axis=1, out=terms)
+        return
+    for place in range(1, terms.shape[1]):
+        terms[:, place] += terms[:, place - 1]

@@ -15,7 +15,8 @@ _HUNDRED = 100
 class QuantileTails:
     """The 5 % and 95 % quantiles of the last ``window`` bars: linear, Hyndman and Fan's type 7.
 
-    The upper quantile is the lower one of the returns with their signs turned.
+    The upper quantile is the lower one of the returns with their signs turned. The lower one itself
+    is value at risk: who has that already gives it.
     """
 
     __slots__ = ("_at", "_tail", "_window")
@@ -29,7 +30,9 @@ class QuantileTails:
         """Look through the whole window at the next bar."""
         self._at = None
 
-    def advance(self, bars: Bars, count: int, observed: IntArray) -> FloatArray:
+    def advance(
+        self, bars: Bars, count: int, observed: IntArray, low: FloatArray | None = None
+    ) -> FloatArray:
         """Give the quantiles at each of the newest bars.
 
         Parameters
@@ -40,6 +43,8 @@ class QuantileTails:
             K, new bars.
         observed
             (K, M) returns in each window.
+        low
+            (K, M) the 5 % quantile, where it is known; else it is found in the sorted window.
 
         Returns
         -------
@@ -48,33 +53,39 @@ class QuantileTails:
         """
         columns, stop = bars.columns, bars.stop
         first = stop - count
-        if self._at != first or self._tail.bound.shape[1] != 2 * columns:
-            self._tail = LossTail((self._window,), 2 * columns)
-            every = np.arange(2 * columns)
-            self._tail.sort(0, every, _both(bars.read(first - self._window, first)))
+        everyone = np.arange(columns)
+        if self._at != first or self._tail.columns != columns:
+            self._tail = LossTail((self._window,), columns)
+            self._tail.put(0, everyone, self._highest(bars, first, everyone))
         self._at = stop
-        lowest = self._tail.extend(
-            _both(bars.read(first, stop)),
-            _both(bars.read(first - self._window, stop - self._window))[:, None],
-        )
-        n = np.concatenate([observed, observed], axis=1)
-        short = self._tail.short(n[:, None], lowest)[:, 0]
+        highest = np.empty((self._tail.needed, count, 1, columns))
+        leaving = bars.read(first - self._window, stop - self._window)
+        self._tail.extend(-bars.read(first, stop), -leaving[:, None], highest)
+        short = self._tail.short(observed[:, None], highest)[:, 0]
         for place in np.flatnonzero(short.any(axis=1)).tolist():
             some = np.flatnonzero(short[place])
             last = first + place + 1
-            rows = _both(bars.read(last - self._window, last))
+            ordered = self._highest(bars, last, some)
             if last == stop:
-                self._tail.sort(0, some, rows)
-            ordered = ascending(rows[:, some])[: len(lowest)]
-            lowest[: len(ordered), place, 0, some] = ordered
-            lowest[len(ordered) :, place, 0, some] = np.inf
+                self._tail.put(0, some, ordered)
+            ordered = ordered[: len(highest)]
+            highest[: len(ordered), place, 0, some] = ordered
+            highest[len(ordered) :, place, 0, some] = np.inf
         with np.errstate(invalid="ignore"):  # where nothing is observed
-            low = _quantile(lowest[:, :, 0], n)
-        return np.stack([low[:, :columns], -low[:, columns:]])
+            if low is None:
+                low = self._low(bars, count, observed)
+            return np.stack([low, -_quantile(highest[:, :, 0], observed)])
 
+    # The returns of some columns after bar `last`, with their signs turned and in order.
+    def _highest(self, bars: Bars, last: int, some: IntArray) -> FloatArray:
+        return ascending(-bars.read(last - self._window, last)[:, some])
 
-def _both(rows: FloatArray) -> FloatArray:
-    return np.concatenate([rows, -rows], axis=1)
+    def _low(self, bars: Bars, count: int, observed: IntArray) -> FloatArray:
+        low = np.empty(observed.shape)
+        for place, last in enumerate(range(bars.stop - count + 1, bars.stop + 1)):
+            ordered = ascending(bars.read(last - self._window, last))
+            low[place] = _quantile(ordered, observed[place])
+        return low
 
 
 def _quantile(lowest: FloatArray, count: IntArray) -> FloatArray:

@@ -3,12 +3,13 @@
 Sums are of differences x = r - anchor; everything told to others is about the mean.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from streams.core.arrays import BoolArray, FloatArray
+from streams.core.arrays import BoolArray, FloatArray, IntArray
 from streams.core.performance.sums import Bars, SlidingSums
 
 __all__ = [
@@ -81,6 +82,16 @@ class Moments:
             losses=sums[_LOSSES],
         )
 
+    @classmethod
+    def side_by_side(cls, windows: Sequence[tuple[FloatArray, FloatArray]]) -> "Moments":
+        """Turn the sums (fields, K, M) and anchors (K, M) of several windows into (W, K, M)."""
+        sums = np.stack([sums[:_MOMENT_FIELDS] for sums, _ in windows], axis=1)
+        return cls.of(sums, np.stack([anchors for _, anchors in windows]))
+
+    def at(self, *index: int | slice) -> "Moments":
+        """Give those of some windows, bars or columns."""
+        return Moments(*(getattr(self, name)[index] for name in self.__slots__))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relation:
@@ -107,6 +118,10 @@ class Relation:
             cross=s[_XY] - s[_PAIR_X1] * s[_Y1] / n,
         )
 
+    def at(self, columns: slice) -> "Relation":
+        """Give that of some columns."""
+        return Relation(*(getattr(self, name)[..., columns] for name in self.__slots__))
+
 
 def relations_in(fields: int) -> int:
     """Count the references that sums of so many fields were made with."""
@@ -129,34 +144,44 @@ class PlainTerms:
         self.fields = _MOMENT_FIELDS + _RELATION_FIELDS * references
         self.lead = 0
 
-    def __call__(self, rows: FloatArray, anchors: FloatArray, given: BoolArray) -> FloatArray:
+    def __call__(
+        self, rows: FloatArray, anchors: FloatArray, given: BoolArray | None = None
+    ) -> FloatArray:
         """Give the terms of each bar; see ``Terms``."""
-        every = bool(given.all())
-        chosen = rows if every else rows[:, given]
-        seen = ~np.isnan(chosen)
-        x = np.where(seen, chosen - (anchors if every else anchors[given]), 0.0)
-        filled = np.where(seen, chosen, 0.0)
+        chosen = rows if given is None else rows[:, given]
+        about = anchors if given is None else anchors[given]
+        missing = np.isnan(chosen)
         terms = np.empty((self.fields, *chosen.shape))
-        terms[_COUNT] = seen
-        terms[_X1] = x
+        x = terms[_X1]
+        np.subtract(chosen, about, out=x)
+        gains = np.maximum(chosen, 0.0, out=terms[_GAINS])
+        np.subtract(gains, chosen, out=terms[_LOSSES])
+        if missing.any():
+            np.logical_not(missing, out=terms[_COUNT], casting="unsafe")
+            for field in (_X1, _GAINS, _LOSSES):
+                np.copyto(terms[field], 0.0, where=missing)
+        else:
+            terms[_COUNT] = 1.0
         np.multiply(x, x, out=terms[_X2])
         np.multiply(terms[_X2], x, out=terms[_X3])
         np.multiply(terms[_X2], terms[_X2], out=terms[_X4])
-        np.maximum(filled, 0.0, out=terms[_GAINS])
-        np.subtract(terms[_GAINS], filled, out=terms[_LOSSES])
         for place in range(self.references):
             column = rows.shape[1] - self.references + place
-            reference = rows[:, column, None]
-            both = seen & ~np.isnan(reference)
-            y = np.where(both, reference - anchors[column], 0.0)
-            into = terms[_MOMENT_FIELDS + place * _RELATION_FIELDS :]
-            into[_PAIRS] = both
-            np.multiply(x, both, out=into[_PAIR_X1])
-            np.multiply(into[_PAIR_X1], into[_PAIR_X1], out=into[_PAIR_X2])
-            into[_Y1] = y
-            np.multiply(y, y, out=into[_Y2])
-            np.multiply(x, y, out=into[_XY])
+            y = rows[:, column, None] - anchors[column]
+            _pair_up(terms, y, terms[_MOMENT_FIELDS + place * _RELATION_FIELDS :])
         return terms
+
+
+# Six fields about the bars in which both are observed: of the others x, y and all else is 0.
+def _pair_up(terms: FloatArray, y: FloatArray, into: FloatArray) -> None:
+    into[_PAIRS : _PAIR_X2 + 1] = terms[_COUNT : _X2 + 1]
+    into[_Y1] = y
+    absent = np.isnan(y)
+    if absent.any():
+        into[_PAIRS:_Y2, absent[:, 0]] = 0.0
+    np.multiply(into[_Y1], into[_PAIRS], out=into[_Y1])
+    np.multiply(into[_Y1], into[_Y1], out=into[_Y2])
+    np.multiply(into[_PAIR_X1], into[_Y1], out=into[_XY])
 
 
 class LappedTerms:
@@ -169,10 +194,13 @@ class LappedTerms:
         self.fields = len(_PRODUCTS)
         self.references = 0
 
-    def __call__(self, rows: FloatArray, anchors: FloatArray, given: BoolArray) -> FloatArray:
+    def __call__(
+        self, rows: FloatArray, anchors: FloatArray, given: BoolArray | None = None
+    ) -> FloatArray:
         """Give the terms of each bar; see ``Terms``."""
-        every = bool(given.all())
-        powers = _powers(rows if every else rows[:, given], anchors if every else anchors[given])
+        if given is not None:
+            rows, anchors = rows[:, given], anchors[given]
+        powers = _powers(rows, anchors)
         count = len(rows) - self.lead
         total = powers[:, :count]
         for ahead in range(1, self.lead + 1):
@@ -182,13 +210,13 @@ class LappedTerms:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lapped:
-    """Sums of the products of lapped sums, ``anchors`` what x is taken from.
+    """Sums of the products of lapped sums (6, W, K, M), ``anchors`` (W, K, M) what x is taken from.
 
     Every ``lags`` + 1 neighbouring bars make one lapped sum; those that reach over an end of the
-    window count what lies inside.
+    window count what lies inside. ``lags`` (W, 1, 1) follow from the lengths of the windows.
     """
 
-    lags: int
+    lags: IntArray
     products: FloatArray
     anchors: FloatArray
 
@@ -201,53 +229,58 @@ class Lapped:
         the window: n times the estimate of Newey and West (1987) with Bartlett weights, never
         negative.
         """
-        weights = (constant, linear, square)
-        total = np.zeros_like(constant)
-        for (i, j), product in zip(_PRODUCTS, self.products, strict=True):
-            total += weights[i] * weights[j] * product * (1.0 if i == j else 2.0)
-        return np.maximum(total, 0.0) / (self.lags + 1)
+        p = self.products  # in the order of _PRODUCTS
+        total = constant * (constant * p[0] + 2.0 * (linear * p[1] + square * p[2]))
+        total += linear * (linear * p[3] + 2.0 * (square * p[4]))
+        total += square * square * p[5]
+        summed: FloatArray = np.maximum(total, 0.0) / (self.lags + 1)
+        return summed
 
 
 class LappedSums:
-    """Lapped sums over the last ``window`` bars."""
+    """Lapped sums over the last bars of windows of W lengths."""
 
-    __slots__ = ("_lags", "_sums", "_window")
+    __slots__ = ("_lags", "_sums", "_windows")
 
-    def __init__(self, window: int) -> None:
-        self._window = window
-        self._lags = lags_of(window)
-        self._sums = SlidingSums(window - self._lags, LappedTerms(self._lags))
+    def __init__(self, windows: tuple[int, ...]) -> None:
+        self._windows = windows
+        self._lags = [lags_of(window) for window in windows]
+        self._sums = [
+            SlidingSums(window - lags, LappedTerms(lags))
+            for window, lags in zip(windows, self._lags, strict=True)
+        ]
 
     def forget(self) -> None:
         """Make everything anew from the next history given."""
-        self._sums.forget()
+        for sums in self._sums:
+            sums.forget()
 
     def advance(self, bars: Bars, count: int) -> Lapped:
-        """Sum over the windows that end with each of the newest ``count`` bars."""
-        sums, anchors = self._sums.advance(bars, count)
-        stop, start = bars.stop, bars.stop - self._window
-        if count == 1:
-            return Lapped(self._lags, self._with_ends(sums, bars, anchors), anchors)
-        for first, step in ((start + 1, 1), (stop, -1)):  # from either end inwards
-            total = np.zeros((3, count, bars.columns))
-            for place in range(self._lags):
-                bar = first + step * place
-                total = total + _powers(bars.read(bar - count, bar), anchors)
-                sums = sums + _products(total)
-        return Lapped(self._lags, sums, anchors)
+        """Sum over the windows that end with each of the newest ``count`` bars, (W, K, M)."""
+        found = [sums.advance(bars, count) for sums in self._sums]
+        products = np.stack([sums for sums, _ in found], axis=1)
+        anchors = np.stack([about for _, about in found])
+        total = _powers(self._ends(bars, count), anchors)
+        for place in range(1, total.shape[1]):
+            total[:, place] += total[:, place - 1]
+        products += np.add.reduce(_products(total), axis=(1, 2))
+        return Lapped(np.array(self._lags)[:, None, None], products, anchors)
 
-    # The same at a single bar: all places of both ends at once, added up in the same order.
-    def _with_ends(self, sums: FloatArray, bars: Bars, anchors: FloatArray) -> FloatArray:
-        lags, start = self._lags, bars.stop - self._window
-        if not lags:
-            return sums
-        ends = [bars.read(start, start + lags), bars.read(bars.stop - lags, bars.stop)[::-1]]
-        total = _powers(np.stack(ends), anchors)
-        for place in range(1, lags):
-            total[:, :, place] += total[:, :, place - 1]
-        for added in _products(total).reshape(len(_PRODUCTS), 2 * lags, 1, -1).swapaxes(0, 1):
-            sums = sums + added
-        return sums
+    # The bars that the lapped sums over either end are made of, from there inwards, for the windows
+    # that end with each of the newest bars: (lags, 2, W, K, M). Windows of fewer lags than others
+    # have nothing in the first places, so that nothing is added for them.
+    def _ends(self, bars: Bars, count: int) -> FloatArray:
+        most, stop = max(self._lags), bars.stop
+        ends = np.full((most, 2, len(self._windows), count, bars.columns), np.nan)
+        newest = bars.read(stop - most + 1 - count, stop) if most else np.empty(0)
+        for number, (window, lags) in enumerate(zip(self._windows, self._lags, strict=True)):
+            first = stop - window
+            oldest = bars.read(first + 1 - count, first + lags) if lags else np.empty(0)
+            for place in range(lags):
+                into = ends[most - lags + place, :, number]
+                into[0] = oldest[place : place + count]
+                into[1] = newest[most - 1 - place : most - 1 - place + count]
+        return ends
 
 
 # The anchor need not be one of the bars that both observe: what is left of a constant is rounding.
@@ -258,10 +291,12 @@ def _about_mean(n: FloatArray, first: FloatArray, second: FloatArray) -> FloatAr
 
 def _powers(rows: FloatArray, anchors: FloatArray) -> FloatArray:
     powers = np.empty((3, *rows.shape))
-    seen = ~np.isnan(rows)
-    powers[0] = seen
-    powers[1] = np.where(seen, rows - anchors, 0.0)
-    np.multiply(powers[1], powers[1], out=powers[2])
+    x = np.subtract(rows, anchors, out=powers[1])
+    missing = np.isnan(x)
+    powers[0] = 1.0
+    if missing.any():
+        np.copyto(powers[:2], 0.0, where=missing)
+    np.multiply(x, x, out=powers[2])
     return powers
 
 

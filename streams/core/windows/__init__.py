@@ -8,7 +8,7 @@ from streams.core.windows.rolling import (
     WindowsState,
 )
 from streams.core.windows.summary import WindowsRun, WindowSummary
-from streams.core.windows.tail import TAIL_PERCENTS, nth, tail_depth
+from streams.core.windows.tail import TAIL_PERCENTS, tail_depth
 
 __all__ = [
     "EWMA_DECAY",
@@ -22,6 +22,5 @@ __all__ = [
     "WindowsRun",
     "WindowsState",
     "normalised",
-    "nth",
     "tail_depth",
 ]

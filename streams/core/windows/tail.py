@@ -14,7 +14,9 @@ from streams.core.arrays import BoolArray, FloatArray, IntArray
 __all__ = ["TAIL_PERCENTS", "LossTail", "nth", "tail_depth"]
 
 TAIL_PERCENTS: Final = (5, 1)  # the tails beyond 95 % and 99 %; integers, so that counts are exact
-_SPARE: Final = 8  # kept beyond twice the need: the longer the tail, the rarer a sort
+# From so many columns on, those in whose tail nothing comes or goes are left alone.
+_SPARSE_COLUMNS: Final = 700
+_SPARE: Final = 12  # kept beyond twice the need: the longer the tail, the rarer a sort
 
 
 def tail_depth(count: IntArray) -> IntArray:
@@ -50,28 +52,36 @@ def nth(ordered: FloatArray, position: IntArray) -> FloatArray:
 class LossTail:
     """Lowest returns of the last bars, for W windows and N columns at once.
 
-    Held: `lowest` (K, W, N), ascending, +inf where there is none, and `bound` (W, N): every other
-    return of the window is at or above it. A return below the bound is therefore in `lowest`.
-    Evictions can leave fewer than `tail_depth` of them: `short` tells where, `sort` cures it.
+    Held: `lowest` (K, W, N), ascending, +inf where there is none, and a bound (W, N): every other
+    return of the window is at or above it, those held at or below. A return below the bound is
+    therefore in `lowest`, and one above it is not.
+    Evictions can leave fewer than `tail_depth` of them: `short` tells where, `put` cures it.
     """
 
-    __slots__ = ("_depths", "_held", "bound", "needed")
+    __slots__ = ("_bound", "_depths", "_held", "_shape", "needed", "whole")
 
     def __init__(self, windows: tuple[int, ...], columns: int) -> None:
         longest = max(windows)
         self._depths = tail_depth(np.arange(longest + 1))
         self.needed = int(self._depths[-1])
         kept = min(longest, 2 * int(self._depths[-1]) + _SPARE)
+        self.whole = kept == longest  # then none is ever left outside
+        self._shape = len(windows), columns
         # One row more than is kept, of +inf: what comes forward to the last place.
-        self._held = np.full((kept + 1, len(windows), columns), np.inf)
-        self.bound = np.full((len(windows), columns), np.inf)
+        self._held = np.full((kept + 1, len(windows) * columns), np.inf)
+        self._bound = np.full(len(windows) * columns, np.inf)
+
+    @property
+    def columns(self) -> int:
+        """N."""
+        return self._shape[1]
 
     @property
     def lowest(self) -> FloatArray:
         """(K, W, N), see above."""
-        return self._held[:-1]
+        return self._held[:-1].reshape(-1, *self._shape)
 
-    def extend(self, rows: FloatArray, evicted: FloatArray) -> FloatArray:
+    def extend(self, rows: FloatArray, evicted: FloatArray, told: FloatArray | None = None) -> None:
         """Append bars, and take out what leaves each window.
 
         Parameters
@@ -80,28 +90,27 @@ class LossTail:
             (B, N) newest returns, oldest first, NaN = missing.
         evicted
             (B, W, N) returns that leave with each of them, NaN where none does.
-
-        Returns
-        -------
-        FloatArray
-            (`needed`, B, W, N) the first rows of `lowest` after each bar.
+        told
+            (`needed`, B, W, N) is written: the first rows of `lowest` after each bar.
         """
-        lowest, forward, bound = self.lowest, self._held[1:], self.bound
-        found = np.empty((self.needed, *evicted.shape))
-        leaving = np.where(np.isnan(evicted), np.inf, evicted)
+        held, bound, size = self._held, self._bound, self._bound.size
+        leaving = np.where(np.isnan(evicted), np.inf, evicted).reshape(len(rows), size)
         for bar, (row, gone) in enumerate(zip(rows, leaving, strict=True)):
-            # Up to the one that leaves nothing moves, from there on the next one comes forward.
-            kept = np.where(lowest < gone, lowest, forward)
-            # Missing compares false. A return at the bound may stay outside: the bound still holds.
-            entering = np.where(row < bound, row, np.inf)
-            np.minimum(bound, np.maximum(kept[-1], entering), out=bound)
-            # The sorted place of x: entry i becomes the middle one of entry i-1, x, entry i.
-            np.minimum(kept, entering, out=lowest)
-            np.maximum(lowest[1:], kept[:-1], out=lowest[1:])
-            found[:, bar] = lowest[: self.needed]
-        return found
+            new = row if self._shape[0] == 1 else np.concatenate([row] * self._shape[0])
+            if size < _SPARSE_COLUMNS:
+                _exchange(held, bound, new, gone)
+            else:
+                some = np.flatnonzero((new < bound) | (gone <= bound))
+                if 2 * some.size > size:
+                    _exchange(held, bound, new, gone)
+                else:
+                    picked, limit = held.take(some, axis=1), bound.take(some)
+                    _exchange(picked, limit, new.take(some), gone.take(some))
+                    held[:, some], bound[some] = picked, limit
+            if told is not None:
+                told[:, bar] = self.lowest[: self.needed]
 
-    def short(self, count: IntArray, lowest: FloatArray | None = None) -> BoolArray:
+    def short(self, count: IntArray, lowest: FloatArray) -> BoolArray:
         """Tell where fewer than `tail_depth` are held.
 
         Parameters
@@ -109,16 +118,14 @@ class LossTail:
         count
             (..., W, N) observed returns.
         lowest
-            (K, ..., W, N) the lowest of them, as far as held; those of now by default.
+            (K, ..., W, N) the lowest of them, as far as held.
         """
-        if lowest is None:
-            lowest = self.lowest
         last_needed = np.maximum(self._depths[count], 1) - 1
         absent: BoolArray = np.isposinf(nth(lowest, last_needed))
         return absent & (count > 0)
 
-    def sort(self, window: int, columns: IntArray, rows: FloatArray) -> None:
-        """Take the lowest returns of some columns from the bars.
+    def put(self, window: int, columns: IntArray, ordered: FloatArray) -> None:
+        """Take the lowest returns of some columns from all of them.
 
         Parameters
         ----------
@@ -126,15 +133,28 @@ class LossTail:
             Index of the window.
         columns
             Which.
-        rows
-            (T, N) all bars of the window, NaN = missing.
+        ordered
+            (T, number of columns) all returns of the window, as `ascending` gives them.
         """
-        ordered = ascending(rows[:, columns])
         kept = len(self.lowest)
         fresh = np.full((kept, columns.size), np.inf)
         fresh[: len(ordered)] = ordered[:kept]
         self.lowest[:, window, columns] = fresh
-        self.bound[window, columns] = ordered[kept] if len(ordered) > kept else np.inf
+        bound = self._bound.reshape(self._shape)
+        bound[window, columns] = ordered[kept] if len(ordered) > kept else np.inf
+
+
+# Let `new` in and `gone` out of (K + 1, C) that are held below a bound (C,), in place.
+def _exchange(held: FloatArray, bound: FloatArray, new: FloatArray, gone: FloatArray) -> None:
+    lowest, forward = held[:-1], held[1:]
+    # Up to the one that leaves nothing moves, from there on the next one comes forward.
+    kept = np.where(lowest < gone, lowest, forward)
+    # Missing compares false. A return at the bound may stay outside: the bound still holds.
+    entering = np.where(new < bound, new, np.inf)
+    np.minimum(bound, np.maximum(kept[-1], entering), out=bound)
+    # The sorted place of x: entry i becomes the middle one of entry i-1, x, entry i.
+    np.minimum(kept, entering, out=lowest)
+    np.maximum(lowest[1:], kept[:-1], out=lowest[1:])
 
 
 def ascending(rows: FloatArray) -> FloatArray:

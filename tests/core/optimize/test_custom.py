@@ -1,16 +1,18 @@
 """What a model refuses: terms that are not convex in their sense, and caps it cannot carry."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import cvxpy as cp
 import numpy as np
 import pytest
 
 from streams.core.errors import DataError
-from streams.core.optimize import Failed, solve
+from streams.core.optimize import Failed, Infeasible, Solved, solve
 from streams.core.optimize.custom import Found, Model
 from streams.core.optimize.registry import register
 from streams.core.optimize.terms import Caps
+from streams.core.optimize.whole import GAP_MAX
 from tests.core.optimize.test_multi import NAMES, income, moved, problem, risk, spread, tail, term
 
 
@@ -59,10 +61,52 @@ def test_a_name_that_is_not_registered_is_told():
     assert "'rooot' is not registered in this process; did you mean 'root'?" in outcome.reason
 
 
-def test_a_cap_that_needs_iteration_or_whole_numbers_is_refused():
-    asked = problem(income(), caps=Caps(cardinality_max=3))
-    with pytest.raises(DataError, match="cardinality_max cannot stand beside a custom objective"):
-        Model(asked, ())
+WEIGHTED = (income(weight=1.0, sense="maximise"), risk(weight=2.0))
+
+
+HALF = np.where(np.arange(NAMES) % 2 == 0, 0.6, 0.0)  # six strategies, so that the search is short
+
+
+def test_positions_are_counted_to_the_best_choice_of_them():
+    asked = problem(*WEIGHTED, weight_max=HALF)
+    found = solve(replace(asked, caps=Caps(cardinality_max=2)))
+    best = np.inf
+    for chosen in combinations(range(0, NAMES, 2), 2):
+        high = np.zeros(NAMES)
+        high[list(chosen)] = 0.6
+        outcome = solve(replace(asked, weight_max=high))
+        if isinstance(outcome, Solved):
+            best = min(best, outcome.objective_value)
+    assert (found.weights > 1e-9).sum() == 2
+    assert found.gap <= GAP_MAX
+    assert found.objective_value == pytest.approx(best, rel=1e-6)
+
+
+def test_aims_in_order_take_the_largest_positions_and_claim_no_gap():
+    terms = (income(weight=1.0, sense="maximise", give_up=0.3), risk(weight=1.0))
+    asked = problem(*terms, combine="lexicographic", weight_max=0.75 * HALF)
+    found = solve(replace(asked, caps=Caps(cardinality_max=2, position_min=0.1)))
+    assert (found.weights > 1e-9).sum() == 2
+    assert found.gap == np.inf
+
+
+def test_contributions_to_risk_are_capped():
+    asked = problem(*WEIGHTED)
+    free = solve(asked)
+    share = free.weights * (asked.cov_annual @ free.weights)
+    share /= share.sum()
+    limit = 0.9 * float(share.max())
+    found = solve(replace(asked, caps=Caps(risk_contribution_max=limit)))
+    capped = found.weights * (asked.cov_annual @ found.weights)
+    assert (capped / capped.sum()).max() == pytest.approx(limit, abs=1e-5)
+    assert found.objective_value > free.objective_value
+
+
+def test_bounds_of_terms_that_conflict_are_named_beside_counted_positions():
+    high = float(problem().mean_annual.max()) + 0.01
+    bounded = income(weight=None, bound=high, sense="ge")
+    outcome = solve(problem(risk(weight=1.0), bounded, caps=Caps(cardinality_max=3)))
+    assert outcome == Infeasible(violated=("objective.terms",))
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,7 @@
 from dataclasses import replace
 
-import numpy as np
-
 from streams.core.optimize import solve
-from streams.core.optimize.elastic import relax
-from streams.core.optimize.explain import explain, relaxed_limits
+from streams.core.optimize.explain import explain
 from streams.core.optimize.prices import shadow_prices
 from tests.core.optimize.test_prices import crowded
 
@@ -29,16 +26,3 @@ def test_without_draws_there_is_no_spread():
     problem = crowded(3)
     told = explain(problem, solve(problem), seed="r", n_common=60, prices=0, resamples=0)
     assert told.spread is None
-
-
-def test_relaxed_limits_are_those_of_the_elastic_program():
-    problem = replace(
-        crowded(3),
-        weight_max=np.full(8, 0.05),
-        turnover_max=None,
-    )
-    found = relax(problem)
-    assert [(one.way, one.key, one.limit, one.needed, one.words) for one in found] == [
-        (one.way, one.key, one.limit, one.needed, one.words) for one in relaxed_limits(problem)
-    ]
-    assert found

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from streams.core.optimize import GroupLimit, Infeasible, Solved, feasibility, solve
+from streams.core.optimize import GroupLimit, Infeasible, Solved, linear_program, solve
 from streams.core.optimize.feasibility import violated_limits
 from tests.core.optimize.problems import feasible, plain, problems
 
@@ -108,7 +108,7 @@ def test_no_smaller_or_preferred_set_would_do(problem):
 
 
 def test_a_program_highs_does_not_finish_is_not_called_infeasible(monkeypatch):
-    real = feasibility._highspy()
+    real = linear_program._highspy()
 
     class Stubborn(real.Highs):
         def getModelStatus(self):  # noqa: N802  HiGHS names it so
@@ -120,7 +120,7 @@ def test_a_program_highs_does_not_finish_is_not_called_infeasible(monkeypatch):
         HighsModelStatus = real.HighsModelStatus
 
     problem = plain(np.eye(3), weight_max=np.full(3, 0.25))
-    monkeypatch.setattr(feasibility, "_highspy", lambda: Module)
+    monkeypatch.setattr(linear_program, "_highspy", lambda: Module)
     assert violated_limits(problem) is None
     assert solve(problem).reason.startswith("piqp at 1e-11: primal_infeasible")
 

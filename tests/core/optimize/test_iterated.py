@@ -51,3 +51,17 @@ def test_caps_that_do_not_bind_change_nothing():
     outcome = solve(replace(problem, caps=Caps(risk_contribution_max=0.99)))
     assert outcome.exact
     assert outcome.weights.tolist() == solve(problem).weights.tolist()
+
+
+@pytest.mark.parametrize("cap", ["risk_contribution_max", "held_correlation_max"])
+def test_the_price_of_a_cap_is_what_moving_it_does(cap):
+    problem = stocks("min_variance", weight_max=np.full(10, 0.5))
+    limit = {"risk_contribution_max": 0.15, "held_correlation_max": 0.8}[cap]
+
+    def at(value):
+        return solve(replace(problem, caps=Caps(**{cap: value})))
+
+    (price,) = (one.price for one in at(limit).binding if one.key.endswith(cap))
+    slope = (at(limit + 1e-3).objective_value - at(limit - 1e-3).objective_value) / 2e-3
+    assert price < 0.0
+    assert price == pytest.approx(slope, rel=0.05)

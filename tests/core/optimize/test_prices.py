@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streams.core.optimize import GroupLimit, Problem, Solved, solve
+from streams.core.optimize import OBJECTIVES, Aim, Caps, GroupLimit, Problem, Solved, solve
 from streams.core.optimize.prices import POINT, moved, shadow_prices, sharpe_of
 from tests.core.optimize.problems import moments
+from tests.core.optimize.real import stocks
 
 NAMES = 8
 
@@ -152,11 +153,56 @@ def test_without_measuring_the_multipliers_are_told():
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_a_rule_and_an_inexact_answer_are_not_measured():
+MODELLED = {
+    "max_sharpe": {"cash_max": 0.2, "cash_min": 0.05, "cash_return": 0.0002},
+    "target_volatility": {"aim": Aim(target=0.3)},
+    "target_return": {"aim": Aim(target=0.1)},
+    "robust_mean_variance": {"aim": Aim(years=2.0)},
+    "volatility cap": {"objective": "mean_variance", "caps": Caps(volatility_max=0.3)},
+    "tail cap": {"objective": "mean_variance", "caps": Caps(cvar_max=0.045)},
+    "diversification": {
+        "objective": "mean_variance",
+        "caps": Caps(diversification_ratio_min=1.3),
+    },
+    "kelly": {},
+    "min_cvar": {},
+}
+
+
+@pytest.mark.parametrize("case", MODELLED)
+def test_prices_of_the_modelled_road_are_slopes_within_five_percent(case):
+    problem = stocks(case, weight_max=np.full(10, 0.3)) if case in OBJECTIVES else None
+    changes = MODELLED[case]
+    if problem is None:
+        problem = stocks(changes["objective"], weight_max=np.full(10, 0.3))
+    problem = replace(problem, **changes)
+    solved = solve(problem)
+    assert isinstance(solved, Solved), solved
+    assert not solved.exact
+    prices = shadow_prices(problem, solved, measured=4)[:4]
+    assert prices
+    if "caps" in changes:
+        (cap,) = (name for name in changes["caps"].given(Caps.CONIC))
+        assert any(price.binding.key.endswith(cap) for price in prices)
+    for price in prices:
+        up, down = (resolved(problem, price.binding, step) for step in (4e-4, -4e-4))
+        slopes = [
+            (other.objective_value - solved.objective_value) / step
+            for other, step in ((up, 4e-4), (down, -4e-4))
+            if other is not None
+        ]
+        low, high = min(slopes), max(slopes)
+        room = 0.05 * max(abs(low), abs(high))
+        # between the slopes to either side, which differ where a corner or a curve is near
+        assert POINT * (low - room) <= price.objective_per_point <= POINT * (high + room), price
+        assert price.sharpe_per_point is not None
+
+
+def test_a_rule_and_a_local_optimum_are_not_measured():
     problem = crowded(2, objective="equal")
     solved = solve(problem)
     assert all(p.sharpe_per_point is None for p in shadow_prices(problem, solved, measured=9))
-    problem = crowded(2, objective="min_variance")
-    modelled = solve(problem, road="modelled")
-    assert not modelled.exact
-    assert all(p.sharpe_per_point is None for p in shadow_prices(problem, modelled, measured=9))
+    problem = stocks("min_variance", caps=Caps(risk_contribution_max=0.15))
+    local = solve(problem)
+    assert local.gap == np.inf
+    assert all(p.sharpe_per_point is None for p in shadow_prices(problem, local, measured=9))

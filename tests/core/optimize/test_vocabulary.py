@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streams.core.optimize.vocabulary import custom_faults, custom_terms, custom_value, term_value
+from streams.core.optimize.vocabulary import Custom, custom_faults, custom_terms, term_value
 from tests.core.optimize.test_multi import (
     NAMES,
     income,
@@ -42,7 +42,7 @@ def test_maximised_terms_count_against_what_is_minimised():
     told = custom_terms(asked.custom, asked, WEIGHTS)
     assert list(told) == ["income", "risk"]
     assert told["income"] == pytest.approx(-2.0 * float(asked.mean_annual @ WEIGHTS))
-    assert custom_value(asked.custom, asked, WEIGHTS) == pytest.approx(sum(told.values()))
+    assert asked.objective_value(WEIGHTS) == pytest.approx(sum(told.values()))
 
 
 def test_a_bound_that_is_missed_is_told_with_value_and_bound():
@@ -62,3 +62,9 @@ def test_a_bound_that_is_missed_is_told_with_value_and_bound():
     assert list(custom_faults(asked.custom, asked, np.eye(NAMES)[0])) == [
         word for word in custom_faults(asked.custom, asked, np.eye(NAMES)[0]) if "risk" in word
     ]
+
+
+def test_a_bound_of_a_term_that_this_process_does_not_know_is_not_vouched_for():
+    foreign = term("x", "python", python="elsewhere", weight=None, bound=1.0, sense="le")
+    (fault,) = custom_faults(Custom(terms=(foreign,)), problem(), WEIGHTS)
+    assert "'elsewhere' is not registered in this process" in fault

@@ -81,3 +81,16 @@ def test_risk_parity_over_few_positions_claims_no_bound():
 def test_a_failed_relaxation_is_a_value():
     problem = stocks("kelly", scenarios=None, caps=Caps(cardinality_max=3))
     assert isinstance(solve(problem), Failed)
+
+
+def test_limits_that_only_a_choice_has_are_not_told_as_the_file_s():
+    problem = stocks("min_variance", caps=Caps(cardinality_max=5, position_min=0.15))
+    outcome = solve(problem)
+    keys = {binding.key for binding in outcome.binding}
+    assert "cardinality_max" not in keys
+    for binding in outcome.binding:
+        if binding.strategy is None:
+            continue
+        weight = outcome.weights[problem.strategies.index(binding.strategy)]
+        bound = {"weight_max": 1.0, "weight_min": 0.0, "position_min": 0.15}[binding.key]
+        assert weight == pytest.approx(bound, abs=1e-7)

@@ -24,7 +24,7 @@ def test_full_figures_are_told_over_the_estimation_window_and_the_shape_over_the
 
 def test_standard_figures_leave_the_rest_away():
     message = of_topic(walked(estimation__figures="standard").outputs, METRICS.name)[-1]
-    assert message.figures == ()
+    assert message.figures.windows == ()
     assert message.dates is None
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from streams.core.metrics import UNDEFINED_REASONS, series_metrics
 from streams.core.performance import (
     FIGURES,
+    PATH_FIGURES,
     PORTFOLIO_FIGURES,
     SHAPE_FIGURES,
     WINDOW_FIGURES,
@@ -147,6 +148,21 @@ def test_columns_in_another_order_are_the_same_bits():
     straight = walked(rows, own, (130,), asked=asked)[0][-1]
     shuffled = walked(rows[:, order], own, (130,), asked=asked)[0][-1]
     assert straight.block.values[:, :, order].tobytes() == shuffled.block.values.tobytes()
+
+
+def test_among_many_columns_each_is_the_bits_that_it_is_among_few():
+    rows, own = world(12, 130, 720, 0.1)
+    asked = Asked(periods_per_year=YEAR, trials=1)  # the deflated ratio looks at all columns
+    few = np.array([3, 100, 719])
+    for sizes in ((1,), (50, 1, 7)):
+        many = walked(rows, own, sizes, asked=asked)
+        alone = walked(rows[:, few], own, sizes, asked=asked)
+        for run, other in zip(many, alone, strict=True):
+            for wide, narrow in zip(run, other, strict=True):
+                told = [name not in PATH_FIGURES for name in wide.names]  # those at few bars
+                found, wanted = wide.block.values[told], narrow.block.values[told]
+                assert found[:, :, few].tobytes() == wanted.tobytes()
+                assert wide.portfolio.values.tobytes() == narrow.portfolio.values.tobytes()
 
 
 def test_what_leaves_a_window_leaves_no_trace():

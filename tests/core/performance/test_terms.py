@@ -18,13 +18,14 @@ from tests.core.oracles import ragged_returns
 @pytest.mark.parametrize("missing", [0.0, 0.5])
 def test_lapped_sums_are_bartlett_weighted_autocovariances(window, missing):
     rows = ragged_returns(window, 130, 4, missing)
-    lapped = LappedSums(window).advance(Bars(rows, 130), 130)
+    lapped = LappedSums((60, window, 252)).advance(Bars(rows, 130), 130)
     lags = lags_of(window)
     a, b, c = 0.3, 2.0, -5.0
-    shift = lapped.anchors
+    shift = lapped.anchors[1]
     # y = a + b x + c x^2 with x = r, in terms of r - anchor
     constant = a + b * shift + c * shift * shift
-    found = lapped.of_quadratic(constant, b + 2 * c * shift, np.full_like(shift, c))
+    weights = constant, b + 2 * c * shift, np.full_like(shift, c)
+    found = lapped.of_quadratic(*weights)[1]
     for bar in range(130):
         last = rows[max(0, bar - window + 1) : bar + 1]
         y = np.where(np.isnan(last), 0.0, a + b * last + c * last * last)
