@@ -57,11 +57,11 @@ def bar_seconds(portfolios: int, strategies: int, bars: int) -> float:
 def in_process(*, quick: bool) -> list[Result]:
     """Grow strategies, then portfolios."""
     results = []
-    for strategies in STRATEGIES[: 5 if quick else None]:
+    for strategies in STRATEGIES[: 4 if quick else None]:
         seconds = bar_seconds(1, strategies, 40 if strategies < SPREAD_STRATEGIES * 20 else 20)
         note = f"{seconds / strategies * 1e6:.1f} us a return"
         results.append(Result(f"growth_strategies_{strategies}", seconds * 1e6, "us", note=note))
-    for portfolios in PORTFOLIOS[: 3 if quick else None]:
+    for portfolios in PORTFOLIOS[: 2 if quick else None]:
         seconds = bar_seconds(portfolios, SMALL, max(2, 40 // portfolios))
         note = f"{seconds / portfolios * 1e6:.0f} us a portfolio of {SMALL}"
         results.append(Result(f"growth_portfolios_{portfolios}", seconds * 1e6, "us", note=note))

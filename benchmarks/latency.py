@@ -5,7 +5,11 @@ returns a second of 20 strategies, evenly spread; then wishes for a rebalance of
 at a time.
 """
 
+import queue
+import threading
 import time
+from types import TracebackType
+from typing import Self
 
 import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -27,10 +31,15 @@ HISTORY_BARS = 100  # past min_bars: metrics and covariance are at work
 WARM_BARS = 50
 START_S = 60.0
 ANSWER_S = 20.0
+LISTEN_S = 0.1
 
 
 class Ear:
-    """Reads a topic from its end, and says when each record came."""
+    """Reads a topic from its end in a thread of its own, and notes when each record came.
+
+    A context manager. The thread sleeps in the client's own wait: one that asked again and again
+    would take a core from the engine that is measured.
+    """
 
     def __init__(self, engine: Engine, topic: Topic) -> None:
         config = reader_config(engine.kafka.bootstrap, client_id="bench-ear")
@@ -41,17 +50,36 @@ class Ear:
             place.offset = self._consumer.get_watermark_offsets(place, timeout=10.0)[1]
             places.append(place)
         self._consumer.assign(places)
+        self._heard: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        self._deaf = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="ear")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._deaf.set()
+        self._thread.join()
+        self._consumer.close()
 
     def hear(self, timeout_s: float) -> tuple[float, bytes] | None:
-        """Return the next record and when it came, or None."""
-        message = self._consumer.poll(timeout_s)
-        if message is None or message.error() is not None:
+        """Return when the next record came, and its value; None where none comes in time."""
+        try:
+            return self._heard.get(timeout=timeout_s)
+        except queue.Empty:
             return None
-        return time.perf_counter(), message.value() or b""
 
-    def close(self) -> None:
-        """Stop reading."""
-        self._consumer.close()
+    def _listen(self) -> None:
+        while not self._deaf.is_set():
+            message = self._consumer.poll(LISTEN_S)
+            if message is not None and message.error() is None:
+                self._heard.put((time.perf_counter(), message.value() or b""))
 
 
 class Head(msgspec.Struct):
@@ -69,35 +97,27 @@ def metrics_seconds(engine: Engine, bars: int) -> list[float]:
     returns = returns_of(5, len(ends_ns), STRATEGIES)
     fill(engine.kafka, names, ends_ns[:HISTORY_BARS], returns[:HISTORY_BARS])
     engine.until(lambda: engine.count(STATE) >= HISTORY_BARS, START_S, "history")
-    ear = Ear(engine, METRICS)
     config = producer_config(engine.kafka.bootstrap, client_id="bench-pace") | {"linger.ms": 0}
     producer, topic = Producer(config), engine.kafka.scope + RETURNS.name
     sent_s: dict[str, float] = {}
     heard_s: dict[str, float] = {}
-
-    def listen(until_s: float) -> None:
-        while True:
-            left_s = until_s - time.perf_counter()
-            heard = ear.hear(max(left_s, 0.0))
-            if heard is not None:
-                heard_s[msgspec.json.decode(heard[1], type=Head).bar_end] = heard[0]
-            if left_s <= 0.0:
-                return
-
-    due_s = time.perf_counter()
-    for end_ns, row in zip(ends_ns[HISTORY_BARS:], returns[HISTORY_BARS:].tolist(), strict=True):
-        end = format_instant(end_ns)
-        for name, value in zip(names, row, strict=True):
-            due_s += 1.0 / RETURNS_PER_S
-            listen(due_s)
-            record = msgspec.json.encode({"strategy_id": name, "period_end": end, "return": value})
-            sent_s[end] = time.perf_counter()  # the last one of a bar closes it
-            producer.produce(topic, record, name.encode())
-            producer.poll(0)
-    end_s = time.perf_counter() + ANSWER_S
-    while len(heard_s) < len(sent_s) and time.perf_counter() < end_s:
-        listen(time.perf_counter() + 0.01)
-    ear.close()
+    with Ear(engine, METRICS) as ear:
+        due_s = time.perf_counter()
+        for end_ns, row in zip(
+            ends_ns[HISTORY_BARS:], returns[HISTORY_BARS:].tolist(), strict=True
+        ):
+            end = format_instant(end_ns)
+            for name, value in zip(names, row, strict=True):
+                due_s += 1.0 / RETURNS_PER_S
+                time.sleep(max(0.0, due_s - time.perf_counter()))
+                record = msgspec.json.encode(
+                    {"strategy_id": name, "period_end": end, "return": value}
+                )
+                sent_s[end] = time.perf_counter()  # the last one of a bar closes it
+                producer.produce(topic, record, name.encode())
+                producer.poll(0)
+        while len(heard_s) < len(sent_s) and (heard := ear.hear(ANSWER_S)) is not None:
+            heard_s[msgspec.json.decode(heard[1], type=Head).bar_end] = heard[0]
     assert set(heard_s) == set(sent_s), f"{len(sent_s) - len(heard_s)} bars were not heard of"
     return [heard_s[end] - sent_s[end] for end in list(sent_s)[WARM_BARS:]]
 
@@ -111,9 +131,8 @@ def trigger_seconds(engine: Engine, requests: int) -> list[float]:
     ends_ns = bar_ends_ns(policy, HISTORY_BARS)
     fill(engine.kafka, names, ends_ns, returns_of(6, HISTORY_BARS, TRIGGER_STRATEGIES))
     engine.until(lambda: engine.count(STATE) >= before + HISTORY_BARS, START_S, "history")
-    ear = Ear(engine, REBALANCE)
     seconds = []
-    with Sender(engine.kafka) as sender:
+    with Ear(engine, REBALANCE) as ear, Sender(engine.kafka) as sender:
         for number in range(requests + 5):
             request = ControlRequest(
                 request_id=f"bench-{number}", portfolio_id="trigger", action="rebalance"
@@ -122,12 +141,9 @@ def trigger_seconds(engine: Engine, requests: int) -> list[float]:
             begun_s = time.perf_counter()
             sender.raw(CONTROL, b"trigger", record)
             sender.flush()  # a person's request does not linger
-            heard = None
-            while heard is None:
-                assert time.perf_counter() - begun_s < ANSWER_S, f"no command after {ANSWER_S} s"
-                heard = ear.hear(0.1)
+            heard = ear.hear(ANSWER_S)
+            assert heard is not None, f"no command after {ANSWER_S} s"
             seconds.append(heard[0] - begun_s)
-    ear.close()
     return seconds[5:]
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks import (
+    api,
     growth,
     latency,
     memory,
@@ -43,6 +44,7 @@ ON_BROKER = {
     "restart": restart.on,
     "growth": growth.on,
     "poison": poison.on,
+    "api": api.on,
 }
 IN_PROCESS = {
     "solve": solve.run,

@@ -50,6 +50,11 @@ TARGETS: Final = {
     "offline_replay": Target(ratio_at_least=20),
     "restart_after_kill_s": Target(at_most=10),
     "memory_mb": Target(at_most=600),
+    "api_read_p99_ms": Target(at_most=20),
+    "api_preview_n50_ms": Target(at_most=1_000),
+    "api_frontier_n50_ms": Target(at_most=2_000),
+    "api_sse_clients": Target(at_least=1_000),
+    "api_sse_lost_events": Target(at_most=0),
 }
 
 

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import faust
@@ -11,6 +12,7 @@ from faust.types import TP
 
 from schemas.topics import JOURNAL
 from streams.agents.crash import EXIT_AGENT, EXIT_REFUSED, leave
+from streams.agents.inbox import Inbox
 from streams.agents.shards import Shards
 from streams.agents.shell import (
     Events,
@@ -34,10 +36,10 @@ log = get_logger("portfolio")
 
 
 def build(settings: Settings) -> faust.App:
-    """Return the app: one agent over the journal, one task for checkpoints and nudges."""
+    """Return the app: an agent that reads the journal, a task that folds it, one for intervals."""
     app = new_app(settings, "portfolio", instance=settings.engine.instance)
     journal = settings.kafka.scope + JOURNAL.name
-    shards = Shards(settings)
+    shards, inbox = Shards(settings), Inbox()
     not_ready = all_of(watch_broker(settings), shards.not_ready)
     serve(settings.metrics, "worker", [shards.metrics], not_ready)
 
@@ -49,32 +51,41 @@ def build(settings: Settings) -> faust.App:
         except Exception as error:  # noqa: BLE001  # Faust would go on without a position
             leave(EXIT_AGENT, f"shards {sorted(mine)} could not be resumed: {error!r}")
         log.info("assigned", shards=sorted(shards.owned))
+        inbox.clear()
         return {number: owned.shard.next_offset for number, owned in shards.owned.items()}
 
     start_where(journal, resume)
 
     @app.agent(raw_topic(app, journal, acks=False), concurrency=1)
-    async def fold(stream: Events) -> None:
+    async def receive(stream: Events) -> None:
         async for event in stream.events():
-            message = event.message
-            try:
-                shards.apply(message.partition, message.offset, event.value)
-            except Exception as error:  # noqa: BLE001  # Faust would pass the record over and go on
-                leave(EXIT_AGENT, f"journal offset {message.partition}/{message.offset}: {error!r}")
-            await asyncio.sleep(0)  # a full buffer never waits: let the interval task have its turn
+            await inbox.put(event.message.partition, event.message.offset, event.value)
 
-    async def keep() -> None:
-        while not app.should_stop:
-            await asyncio.sleep(TICK_S)
-            try:
-                shards.tick()
-                for number in list(shards.owned):
-                    shards.watch(number, end_offset(app, TP(journal, number)))
-            except Exception as error:  # noqa: BLE001  # a dead task would stop the checkpoints
-                leave(EXIT_AGENT, f"interval task: {error!r}")
-
-    task_of(app, keep)
+    task_of(app, partial(_fold, app, shards, inbox))
+    task_of(app, partial(_keep, app, shards, journal))
     return app
+
+
+async def _fold(app: faust.App, shards: Shards, inbox: Inbox) -> None:
+    while not app.should_stop:
+        for number, records in (await inbox.take()).items():
+            try:
+                shards.apply(number, records)
+            except Exception as error:  # noqa: BLE001  # a dead task would fold nothing more
+                first, last = records[0][0], records[-1][0]
+                leave(EXIT_AGENT, f"journal offsets {number}/{first}-{last}: {error!r}")
+        await asyncio.sleep(0)  # a full inbox never waits: let the others have their turn
+
+
+async def _keep(app: faust.App, shards: Shards, journal: str) -> None:
+    while not app.should_stop:
+        await asyncio.sleep(TICK_S)
+        try:
+            shards.tick()
+            for number in list(shards.owned):
+                shards.watch(number, end_offset(app, TP(journal, number)))
+        except Exception as error:  # noqa: BLE001  # a dead task would stop the checkpoints
+            leave(EXIT_AGENT, f"interval task: {error!r}")
 
 
 def main() -> None:

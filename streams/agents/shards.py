@@ -7,12 +7,14 @@ thread; acknowledgements come on another.
 
 import threading
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from schemas.codec import encode_record
-from schemas.topics import CHECKPOINTS, DEAD_LETTERS, JOURNAL
+from schemas.journal import Record
+from schemas.topics import CHECKPOINTS, DEAD_LETTERS, JOURNAL, OPTIMIZE
 from streams.agents.checkpoint import (
     LOAD_TIMEOUT_MS,
     CheckpointError,
@@ -154,30 +156,39 @@ class Shards:
 
     # ------------------------------------------------------------------ records
 
-    def apply(self, number: int, offset: int, value: bytes | None) -> None:
-        """Take one record of the journal: fold it and send what it emits.
+    def apply(self, number: int, records: Iterable[tuple[int, bytes | None]]) -> None:
+        """Take records (offset, value) of a shard's journal: fold them, send what they emit.
 
         What is applied already is skipped, a gap ends the process, and bytes that are no journal
         record go to the dead letters: whoever folds this journal passes them over the same way.
         """
         owned = self.owned.get(number)
-        if owned is None or offset < owned.shard.next_offset:
+        if owned is None:
             return
-        if offset > owned.shard.next_offset:
-            expected = owned.shard.next_offset
-            leave(EXIT_GAP, f"shard {number}: expected offset {expected}, got {offset}")
+        run: list[tuple[int, Record]] = []
+        for offset, value in records:
+            expected = owned.shard.next_offset + len(run)
+            if offset > expected:
+                leave(EXIT_GAP, f"shard {number}: expected offset {expected}, got {offset}")
+            if offset < expected:
+                continue
+            try:
+                run.append((offset, read_record(value or b"")))
+            except ValueError as error:
+                self._fold(owned, run)
+                run = []
+                self._bury(owned, offset, value, str(error))
+        self._fold(owned, run)
+
+    def _fold(self, owned: Owned, run: list[tuple[int, Record]]) -> None:
         owned.moved_s = time.monotonic()
-        try:
-            record = read_record(value or b"")
-        except ValueError as error:
-            self._bury(owned, offset, value, str(error))
-            return
-        outputs = owned.shard.step([(offset, record)])
+        outputs = owned.shard.step(run)
         owned.progress.applied(owned.shard.next_offset, owned.moved_s)
         self.metrics.observe(outputs)
         if outputs:
             crash_point("after_fold")
-        for output in outputs:
+        # Requests first: they are solved while the rest is encoded, and the walk awaits the answer.
+        for output in sorted(outputs, key=lambda output: output.topic.name != OPTIMIZE.name):
             self._publish(owned, output)
 
     def _bury(self, owned: Owned, offset: int, value: bytes | None, why: str) -> None:

@@ -1,6 +1,7 @@
 """Slow down by walk lag: returns wait in their topic while too many closed bars wait for answers.
 
-Requests, risk signals and reports are read all the same.
+Requests, risk signals and reports are read all the same. A question takes the broker's time and
+ours, and the returns wait for it meanwhile: none is asked while the answer cannot matter.
 """
 
 import time
@@ -9,7 +10,8 @@ from typing import Final, Protocol
 from streams.observe.log import get_logger
 from streams.observe.metrics import RETURNS_HELD
 
-ASKED_EVERY_S: Final = 0.25
+ASKED_EVERY_S: Final = 0.25  # where the answer may matter
+ASKED_AGAIN_S: Final = 5.0  # where it should not: a return that leaps ahead closes many bars
 
 
 class Lag(Protocol):
@@ -42,18 +44,30 @@ class Brake:
         self._source = source
         self._bars_max = bars_max
         self._held = False
-        self._due_s = 0.0
+        self._bars = 0  # by the last answer
+        self._returns = bars_max  # since then; so many: the first question is asked
+        self._due_s = self._again_s = 0.0
         self._log = get_logger("brake")
 
-    def check(self) -> None:
-        """Ask, at most every :data:`ASKED_EVERY_S`; what is not known changes nothing."""
+    def check(self, returns: int) -> None:
+        """Ask, at most every :data:`ASKED_EVERY_S`; what is not known changes nothing.
+
+        Parameters
+        ----------
+        returns
+            How many were taken since the last check. A return closes one bar at most, unless it
+            leaps ahead; half the bound leaves room for those that the answer did not know of.
+        """
+        self._returns += returns
         now_s = time.monotonic()
-        if now_s < self._due_s:
+        matters = self._held or self._bars + self._returns > self._bars_max // 2
+        if now_s < (self._due_s if matters else self._again_s):
             return
-        self._due_s = now_s + ASKED_EVERY_S
+        self._due_s, self._again_s = now_s + ASKED_EVERY_S, now_s + ASKED_AGAIN_S
         bars = self._lag.ask()
         if bars is None:
             return
+        self._bars, self._returns = bars, 0
         if not self._held and bars > self._bars_max:
             self._turn(bars, held=True)
         elif self._held and bars <= self._bars_max // 2:

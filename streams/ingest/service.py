@@ -59,6 +59,7 @@ class Ingest:
         self._registry = RegistryReader(settings)
         self._lag = WalkLag(settings)
         self._brake = Brake(self._lag, self._source, ingest.walk_lag_bars_max)
+        self._taken = 0  # records of the poll before
         self._probe_ns = ingest.silence_ms * NS_PER_MS // PROBES_PER_SILENCE
         self._probed: tuple[int, dict[Place, int]] | None = None
         self._next_probe_ns = 0
@@ -77,8 +78,9 @@ class Ingest:
 
     def cycle(self) -> None:
         """Do one poll, from taking to committing."""
-        self._brake.check()
+        self._brake.check(self._taken)
         arrivals = self._source.take(self._settings.ingest.poll_rows, WAIT_S)
+        self._taken = len(arrivals)
         registered = self._unjournaled + self._registry.take(REGISTRY_RECORDS_MAX)
         self._unjournaled = []
         if arrivals or registered:

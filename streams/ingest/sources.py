@@ -51,6 +51,7 @@ HANDED_ON: Final = frozenset(
 )
 """Answers to a commit that comes when the partitions are being handed to another member."""
 COMMIT_INTERVAL_S: Final = 0.2  # what a crash makes the next ingest append again, and the fold drop
+BEAT_S: Final = 0.005  # of polls while records keep coming: each makes a record of the journal
 GROUP: Final = "ingest"
 GROUP_TOPICS: Final = (RETURNS, CONTROL, RISK, REPORTS)
 
@@ -81,7 +82,7 @@ class Source:
         self._committed: dict[Place, int] = {}
         self._settled: dict[Place, int] = {}
         self._in_flight: dict[Place, int] | None = None
-        self._commit_s = 0.0
+        self._commit_s = self._taken_s = 0.0
         self._failure: Exception | None = None
         self._held = False
         self._consumer.subscribe(
@@ -109,11 +110,16 @@ class Source:
         return (RETURNS.name, 0) in self.positions
 
     def take(self, records_max: int, wait_s: float) -> list[Arrival]:
-        """Return what has come, at most ``records_max``; wait at most ``wait_s`` for the first."""
+        """Return what has come, at most ``records_max``; wait at most ``wait_s`` for the first.
+
+        A poll that follows on another within :data:`BEAT_S` gathers until that time is over.
+        """
         first = self._consumer.poll(wait_s)
         messages = [] if first is None else [first]
         if messages and records_max > 1:
-            messages += self._consumer.consume(records_max - 1, timeout=0)
+            left_s = self._taken_s + BEAT_S - time.monotonic()
+            messages += self._consumer.consume(records_max - 1, timeout=max(left_s, 0.0))
+            self._taken_s = time.monotonic()
         if self._failure is not None:
             raise self._failure
         arrivals = []
@@ -129,11 +135,8 @@ class Source:
             if expected is None or offset < expected:
                 continue
             self.positions[name, partition] = offset + 1
-            arrivals.append(
-                Arrival(
-                    name, partition, offset, _key(message), message.value(), _published_ns(message)
-                )
-            )
+            key, value = _key(message), message.value()
+            arrivals.append(Arrival(name, partition, offset, key, value, _published_ns(message)))
         return arrivals
 
     def hold(self, held: bool) -> None:  # noqa: FBT001  # a switch

@@ -229,6 +229,9 @@ class JarServer:
         return [
             str(self._home.java),
             "-XX:+UseSerialGC",  # one small heap on a shared machine: no collector threads
+            # The second compiler took most of a core for the first minutes: few of these brokers
+            # live longer than that, and they share the machine with what is measured or tested.
+            "-XX:TieredStopAtLevel=1",
             *options,
             f"-Dlog4j2.configurationFile={self._home.templates / 'log4j2.properties'}",
             "-cp",
@@ -258,7 +261,7 @@ class JarServer:
                 "format",
                 f"--cluster-id={_new_cluster_id()}",
                 f"--config={properties}",
-                options=("-Xmx128m", "-XX:TieredStopAtLevel=1"),
+                options=("-Xmx128m",),
             )
             done = _run(command, timeout_s=START_TIMEOUT_S)
             if done.returncode != 0:

@@ -28,7 +28,7 @@ from streams.core.fold import Shard
 from streams.core.frames import Rows, pack
 from streams.core.image import encode_image
 from streams.core.outputs import Output
-from streams.core.requests import reply_to, solve_request
+from streams.core.shadows import answered
 from streams.simulation.scenario import Scenario
 
 NOBODY: Final = SolveDiagnostics(solve_seconds=0.0, worker="simulated", iterations=0)
@@ -62,7 +62,7 @@ def answer(request: OptimizeRequest) -> OptimizeReply:
     if found is None:
         if len(_solved) >= SOLVED_MAX:
             _solved.clear()
-        found = _solved[key] = reply_to(request, solve_request(request), NOBODY)
+        found = _solved[key] = answered(request, NOBODY)
     return found
 
 

@@ -29,6 +29,7 @@ START_NS: Final = 18_000 * DAY_NS  # a Thursday in 2019
 SOURCE_PARTITIONS: Final = 2
 SHARDS: Final = 2
 STEERED: Final = 0.4
+PAPER_NAMES: Final = 3  # portfolios of so many strategies have paper books
 FAMILIES: Final = ("trend", "arbitrage", "mean_reversion", "market_making")
 
 Fate = Literal["good", "bad"]
@@ -190,6 +191,15 @@ def _policy(portfolio_id: str, names: list[str], dice: Dice, *, calm: bool) -> P
         document["cash"] = {"max": 0.4}
     if dice.chance(0.3):
         document["initial_weights"] = dict.fromkeys(names, 1.0 / len(names))
+    if len(names) == PAPER_NAMES:
+        document["shadows"] = [
+            {"name": "parity", "objective": {"type": "inverse_volatility"}},
+            {
+                "name": "tight",  # infeasible as soon as one of them is not eligible
+                "objective": {"type": "min_variance"},
+                "constraints": {"weight_max": 0.4},
+            },
+        ]
     if not calm and dice.chance(0.4):
         document["ledger"] = "reported"
     return load_policy(document)

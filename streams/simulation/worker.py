@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES: Final = 2_500  # a state is cut into two to five
 IN_FLIGHT_MAX: Final = 60
+AT_ONCE_MAX: Final = 4  # records of the journal: what is behind is folded in runs
 STEPS_PER_S: Final = 1_000
 VIEWS_CHECKED_EVERY: Final = 8
 """One world in so many compares the bytes of metrics and states too: as dear as a fold."""
@@ -86,9 +87,14 @@ class Worker:
     # ------------------------------------------------------------------ outputs
 
     def _fold(self) -> None:
-        shard = self.shard
-        entry = self._site.log.at(JOURNAL.name, self.number, shard.next_offset)
-        outputs = shard.step([(shard.next_offset, read_record(entry.value or b""))])
+        """Take one record or, as a worker that is behind does, some at once."""
+        log, first = self._site.log, self.shard.next_offset
+        waiting = log.end(JOURNAL.name, self.number) - first
+        stop = first + min(waiting, self._site.dice.between(1, AT_ONCE_MAX))
+        outputs = self.shard.step(
+            (offset, read_record(log.at(JOURNAL.name, self.number, offset).value or b""))
+            for offset in range(first, stop)
+        )
         self._outbox.extend(outputs)
         self._folded += len(outputs)
 

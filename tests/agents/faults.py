@@ -24,7 +24,7 @@ import numpy as np
 from schemas.events import PortfolioRegistration, StrategyReturn
 from schemas.optimize import OptimizeRequest
 from schemas.policy import load_policy
-from schemas.topics import COVARIANCE, DECISIONS, METRICS, REBALANCE, STATE
+from schemas.topics import COVARIANCE, DECISIONS, METRICS, REBALANCE, SHADOWS, STATE
 from streams.core.calendar import DAY_NS
 from streams.core.outputs import encode_output
 from streams.files import ReturnsTable, to_messages, to_rows
@@ -38,7 +38,7 @@ from streams.runtime.local import LocalEngine
 from streams.settings import KafkaSettings
 from streams.simulation.reference import walked_image
 
-CANONICAL = (DECISIONS, REBALANCE, STATE, METRICS, COVARIANCE)
+CANONICAL = (DECISIONS, REBALANCE, STATE, METRICS, COVARIANCE, SHADOWS)
 PORTFOLIOS = ("first", "second")
 SHARD = 3
 NAMES = tuple(f"s{number}" for number in range(6))
@@ -74,6 +74,7 @@ def policy_of(portfolio_id, **changes):
         "costs": {"linear_bps": 5},
         "constraints": {"weight_max": 0.5},
         "rebalance": {"schedule": "weekly", "drift": {"max_abs": 0.03}},
+        "shadows": [{"name": "parity", "objective": {"type": "inverse_volatility"}}],
     }
     return load_policy(document | changes)
 
