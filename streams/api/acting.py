@@ -5,17 +5,19 @@ from typing import Annotated, Any, Final
 import msgspec
 import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
+from starlette.requests import ClientDisconnect
 
 from schemas.policy import PolicyError, PortfolioPolicy, load_policy
 from schemas.units import format_instant
-from streams.api import bodies
+from streams.api import beside, bodies
 from streams.api.openapi import answers, takes
-from streams.api.orders import KEY_LENGTH_MAX, decode_order
+from streams.api.orders import KEY_LENGTH_MAX, checked_overrides, decode_order
 from streams.api.problems import ProblemError, declared
 from streams.api.reading import PortfolioId, Reader
 from streams.api.security import Caller, requires
 from streams.api.services import Services
 from streams.api.views import Body
+from streams.api.whatif import preview_of
 from streams.observe.clock import now_ns
 
 router = APIRouter(tags=["orders"])
@@ -43,7 +45,10 @@ async def _body(request: Request) -> bytes:
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
     if kind != "application/json":
         raise ProblemError(415, f"Content-Type: {kind[:60]!r}, expected application/json")
-    return await request.body()
+    try:
+        return await request.body()
+    except ClientDisconnect as error:  # nobody is there to read this
+        raise ProblemError(400, "the client left before its body was read") from error
 
 
 RawBody = Annotated[bytes, Depends(_body)]
@@ -72,15 +77,15 @@ def rebalance(
     """Order a decision now; it enters the engine as an event, and is answered at once."""
     services = Services.of(request)
     order = decode_order(bodies.RebalanceOrder, body)
-    assert isinstance(order, bodies.RebalanceOrder)
     name = services.views.portfolio(portfolio_id)
     if order.dry_run:
-        return _json(_preview(services, name, order.reason))
+        return _json(_preview(services, name, order))
+    checked_overrides(services.views.registration(name).policy, order.overrides)
     head = services.views.head(name)
     if if_match is not None and if_match.strip('"') not in {"*", head["version"]}:
         message = f"the version is {head['version']}, If-Match said {if_match}; preview again"
         raise ProblemError(412, message)
-    request_id = services.orders.rebalance(name, order.reason, caller.name, idempotency_key)
+    request_id = services.orders.rebalance(name, order, caller.name, idempotency_key)
     answer: Body = {
         **head,
         "freshness": head["status"],
@@ -109,18 +114,39 @@ def preview(
     """Tell what a rebalance would decide now; nothing is changed by it."""
     services = Services.of(request)
     order = decode_order(bodies.PreviewOrder, body)
-    assert isinstance(order, bodies.PreviewOrder)
-    return _json(_preview(services, services.views.portfolio(portfolio_id), order.reason))
+    return _json(_preview(services, services.views.portfolio(portfolio_id), order))
 
 
-def _preview(services: Services, name: str, reason: str) -> Body:
+def _preview(
+    services: Services, name: str, order: bodies.PreviewOrder | bodies.RebalanceOrder
+) -> Body:
     registration = services.views.registration(name)
-    made = services.previews.preview(name, registration.shard, reason)
-    decided: Any = msgspec.to_builtins(made)
+    overrides = checked_overrides(registration.policy, order.overrides)
+    with services.images.turn():
+        portfolio = services.images.portfolio(name, registration.shard)
+        decided: Any = msgspec.to_builtins(preview_of(portfolio, order.reason, overrides))
     return {
         **services.views.head(name),
         **{key: decided[key] for key in ("bar_end", "bar_number", "decision", "command")},
     }
+
+
+@router.post(
+    "/portfolio/frontier",
+    responses={**answers(beside.Frontier, "The frontier within other limits."), **_ORDER},
+    openapi_extra=takes(
+        beside.FrontierOrder, {"points": 20, "overrides": {"constraints": {"weight_max": 0.5}}}
+    ),
+)
+def frontier_within(
+    request: Request, _: Reader, body: RawBody, portfolio_id: PortfolioId = None
+) -> Response:
+    """Tell the efficient frontier within other limits than the policy's; nothing is changed."""
+    services = Services.of(request)
+    order = decode_order(beside.FrontierOrder, body)
+    name = services.views.portfolio(portfolio_id)
+    with services.images.turn():
+        return _json(services.frontiers.frontier(name, order.points, order.overrides))
 
 
 @router.put(
@@ -184,7 +210,6 @@ def risk(
     """Halt, reduce, pause, or resume a portfolio."""
     services = Services.of(request)
     order = decode_order(bodies.RiskOrder, body)
-    assert isinstance(order, bodies.RiskOrder)
     if (order.multiplier is None) != (order.action != "reduce"):
         message = (
             f"multiplier {order.multiplier!r} with {order.action!r}: it goes with reduce alone"

@@ -1,7 +1,7 @@
 """Bodies of the answers about a portfolio and its strategies, put together from views.
 
-What is read is shown, never changed. Every body says which portfolio, as of which bar, its version,
-and how far it can be trusted.
+What is read is shown, never changed: points of the past go out as the bytes they are kept as. Every
+body says which portfolio, as of which bar, its version, and how far it can be trusted.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ import orjson
 
 from streams.api.decisions import Decisions
 from streams.api.problems import ProblemError
-from streams.api.views import Body, Views
+from streams.api.views import Body, Views, thinned
 from streams.readmodel.store import Entry
 
 POINTS_MAX: Final = 2_000
@@ -82,20 +82,19 @@ class Answers:
 
     def weights_over_time(self, name: str, after: int | None, before: int | None) -> Body:
         """Return held and target weights of the past, thinned to POINTS_MAX bars."""
-        entries = _thinned(self._views.all(f"{name}/weights", after, before), POINTS_MAX)
+        entries = thinned(self._views.bars(name, "weights", after, before), POINTS_MAX)
         return {
             **self._views.head(name),
-            "points": [orjson.loads(entry.value) for entry in entries],
+            "points": _as_kept(entries),
         }
 
     def performance(
         self, name: str, after: int | None, before: int | None, points_max: int
     ) -> Body:
         """Return NAV, returns and drawdown bar by bar, thinned, and the rolling figures now."""
-        entries = self._views.all(f"{name}/performance", after, before)
-        points = [orjson.loads(entry.value) for entry in _thinned(entries, points_max)]
+        entries = self._views.bars(name, "performance", after, before)
         depths = [_decode_depth(entry.value).drawdown for entry in entries]
-        newest = points[-1] if points else None
+        newest = orjson.loads(entries[-1].value) if entries else None
         return {
             **self._views.head(name),
             "periods_per_year": self._views.registration(name).policy.periods_per_year,
@@ -104,7 +103,7 @@ class Answers:
             "drawdown": None if newest is None else newest["drawdown"],
             "max_drawdown": min(depths, default=None),
             "rolling": [] if newest is None else newest["rolling"],
-            "points": points,
+            "points": _as_kept(thinned(entries, points_max)),
         }
 
     def optimization(self, name: str) -> Body:
@@ -146,7 +145,7 @@ class Answers:
         if not found:
             raise ProblemError(404, f"portfolio {name!r} has no strategy {strategy_id!r}")
         points = []
-        for entry in _thinned(self._views.all(f"{name}/weights", None, None), POINTS_MAX):
+        for entry in thinned(self._views.bars(name, "weights", None, None), POINTS_MAX):
             point = orjson.loads(entry.value)
             if strategy_id in point["strategies"]:
                 at = point["strategies"].index(strategy_id)
@@ -217,18 +216,13 @@ def _spelled(section: msgspec.Struct) -> Body:
     return {name: msgspec.to_builtins(getattr(section, name)) for name in names}
 
 
+def _as_kept(entries: list[Entry]) -> orjson.Fragment:
+    """Return the values of entries as a list in JSON, without reading them."""
+    return orjson.Fragment(b"[" + b",".join(entry.value for entry in entries) + b"]")
+
+
 def _without_matrix(summary: Body | None) -> Body | None:
     return None if summary is None else {k: v for k, v in summary.items() if k != "matrix_annual"}
-
-
-def _thinned(entries: list[Entry], count: int) -> list[Entry]:
-    """Return at most ``count`` entries, evenly apart, with the first and the last."""
-    if len(entries) <= count:
-        return entries
-    if count == 1:
-        return entries[-1:]
-    last = len(entries) - 1
-    return [entries[round(i * last / (count - 1))] for i in range(count)]
 
 
 def _column(window: Body, strategy: str, column: dict[str, int]) -> Body:

@@ -8,20 +8,24 @@ from typing import Final, Protocol
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.middleware.gzip import GZipMiddleware
 
 from streams.api import acting, observing, openapi, problems, reading
 from streams.api.answers import Answers
 from streams.api.decisions import Decisions
+from streams.api.frontiers import Frontiers
+from streams.api.headers import SecurityHeaders
 from streams.api.hosting import PAGE
 from streams.api.limits import BodyLimit, RateLimit
 from streams.api.observing import ApiMetrics, Timing
 from streams.api.orders import Orders, Outbox
+from streams.api.paper_books import PaperBooks
 from streams.api.security import Token, check_bind, read_tokens
 from streams.api.services import Services
 from streams.api.serving import Server
 from streams.api.stream import Broadcaster
 from streams.api.views import Views
-from streams.api.whatif import Checkpoints, ImageOf, Previews
+from streams.api.whatif import Checkpoints, ImageOf, Images
 from streams.observe.clock import now_ns
 from streams.operate.send import Sender
 from streams.readmodel.embedded import EmbeddedStore
@@ -31,6 +35,7 @@ from streams.readmodel.writer import Health, Writer
 from streams.settings import ApiSettings, Settings
 
 ORDER_TIMEOUT_S: Final = 10.0  # for the broker to take an order
+GZIP_BYTES_MIN: Final = 1_000
 
 
 class Follower(Protocol):
@@ -82,6 +87,7 @@ def build_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     store, follower, health = parts.store, parts.follower, parts.follower.health
     views = Views(store, health, parts.clock_ns, api.default_portfolio)
     broadcaster = Broadcaster(store)
+    images = Images(parts.image_of)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -110,7 +116,9 @@ def build_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
         decisions=Decisions(views),
         server=Server(views, parts.clock_ns),
         orders=Orders(parts.outbox, store, health),
-        previews=Previews(parts.image_of),
+        images=images,
+        frontiers=Frontiers(views, images),
+        paper_books=PaperBooks(views),
         broadcaster=broadcaster,
         health=health,
     )
@@ -134,7 +142,9 @@ def _equip(app: FastAPI, api: ApiSettings) -> None:
     app.include_router(observing.router)
     page = Path(api.page) if api.page else PAGE
     if page.is_dir():
-        app.mount("/", StaticFiles(directory=page, html=True), name="dashboard")
+        files = GZipMiddleware(StaticFiles(directory=page, html=True), minimum_size=GZIP_BYTES_MIN)
+        app.mount("/", files, name="dashboard")
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimit, per_s=api.requests_per_s)
     app.add_middleware(Timing, metrics=app.state.metrics)
+    app.add_middleware(SecurityHeaders)

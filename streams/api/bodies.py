@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from schemas.decisions import Decision, RebalanceCommand
 from schemas.events import ExecutionReport
-from schemas.policy import PortfolioPolicy
+from schemas.policy import Overrides, PortfolioPolicy
 from schemas.units import Instant, PortfolioId, StrategyId, Text
 from schemas.views import CovarianceRecord, ReportedFigures, RollingPerformance
 from streams.readmodel.changes import PerformancePoint, WeightsPoint
@@ -290,16 +290,21 @@ class Accepted(Overall, kw_only=True, forbid_unknown_fields=True):
 
 
 class RebalanceOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A manual rebalance, or with ``dry_run`` only its preview."""
+    """A manual rebalance, or with ``dry_run`` only its preview.
+
+    ``overrides`` hold for this one decision, and are kept with it.
+    """
 
     reason: Text = ""
     dry_run: bool = False
+    overrides: Overrides | None = None
 
 
 class PreviewOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A what-if."""
+    """A what-if; ``overrides`` as those of a rebalance."""
 
     reason: Text = ""
+    overrides: Overrides | None = None
 
 
 class RiskOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -322,30 +327,3 @@ class Version(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     name: str
     version: str
-
-
-ANSWERS: tuple[type[msgspec.Struct], ...] = (
-    Portfolios,
-    Weights,
-    WeightsOverTime,
-    Performance,
-    Optimization,
-    Covariance,
-    Strategies,
-    StrategyDetail,
-    History,
-    DecisionDetail,
-    Audit,
-    PolicyAnswer,
-    RequestAnswer,
-    PreviewAnswer,
-    Accepted,
-    Probe,
-    Version,
-)
-ORDERS: tuple[type[msgspec.Struct], ...] = (
-    RebalanceOrder,
-    PreviewOrder,
-    RiskOrder,
-    PortfolioPolicy,
-)

@@ -1,6 +1,6 @@
 """Bodies of the answers about decisions: their command, what became of it, who asked for it."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import orjson
@@ -8,11 +8,42 @@ import orjson
 from schemas.events import ControlRequest
 from streams.api.problems import ProblemError
 from streams.api.views import Body, Views
+from streams.readmodel.store import Entry
 
 REPORTS_MAX: Final = 100
 _AUDITED: Final = (("request", "requests"), ("signal", "signals"), ("policy", "policies"))
 _TERMINAL: Final = ("filled", "rejected", "expired")
 _LIFECYCLE: Final = {"accepted": "acked", "partially_filled": "acked"}
+
+
+class _Sent(NamedTuple):
+    """The command of a decision, and whether none has followed it."""
+
+    command_id: str
+    is_newest: bool
+
+
+class _CommandId(msgspec.Struct):
+    """As much of a command as names it."""
+
+    command_id: str
+
+
+_decode_command: Final = msgspec.json.Decoder(_CommandId).decode
+_LINE: Final = (
+    "decision_id",
+    "epoch",
+    "version",
+    "bar_end",
+    "trigger",
+    "outcome",
+    "reason",
+    "objective",
+    "turnover",
+    "cost",
+    "solver",
+    "fallback",
+)
 
 
 class Decisions:
@@ -36,13 +67,14 @@ class Decisions:
             entries = self._views.store.series(
                 f"{name}/decisions", before=before, limit=limit + 1, newest_first=True
             )
+            commands = self._commands(name, entries)
             for entry in entries:
                 decision = orjson.loads(entry.value)
                 wanted = trigger in {None, decision["trigger"]["kind"]}
                 if wanted and outcome in {None, decision["outcome"]}:
                     if len(rows) == limit:
                         return rows, before
-                    rows.append(self._line(name, entry.place, decision))
+                    rows.append(self._line(decision, commands.get(entry.place)))
                 before = entry.place
             if len(entries) <= limit:
                 return rows, None
@@ -60,11 +92,15 @@ class Decisions:
         entry = self._views.at(f"{name}/decisions", place)
         assert entry is not None, (name, place)
         command = self._views.at(f"{name}/commands", place)
+        sent = None
+        if command is not None:
+            sent = _Sent(command["command_id"], is_newest=self._newest_command(name) <= place)
+        reports = [] if sent is None else self.reports(sent.command_id)
         return {
             "decision": entry,
             "command": command,
-            "reports": [] if command is None else self.reports(command["command_id"]),
-            "lifecycle": self._lifecycle(name, place, entry),
+            "reports": reports,
+            "lifecycle": _lifecycle(entry, sent, reports),
         }
 
     def reports(self, command_id: str) -> list[Body]:
@@ -108,34 +144,44 @@ class Decisions:
         ]
         return {**self._views.head(name), "events": rows}
 
-    def _line(self, name: str, place: int, decision: Body) -> Body:
-        command = self._views.at(f"{name}/commands", place)
+    def _commands(self, name: str, entries: list[Entry]) -> dict[int, _Sent]:
+        """Return the commands of some decisions, newest first, by their places."""
+        if not entries:
+            return {}
+        newest = self._newest_command(name)
+        found = self._views.store.series(
+            f"{name}/commands",
+            after=entries[-1].place - 1,
+            before=entries[0].place + 1,
+            limit=len(entries),
+        )
         return {
-            "decision_id": decision["decision_id"],
-            "epoch": decision["epoch"],
-            "version": decision["version"],
-            "bar_end": decision["bar_end"],
-            "trigger": decision["trigger"],
-            "outcome": decision["outcome"],
-            "reason": decision["reason"],
-            "objective": decision["objective"],
-            "turnover": decision["turnover"],
-            "cost": decision["cost"],
-            "solver": decision["solver"],
-            "fallback": decision["fallback"],
-            "command_id": None if command is None else command["command_id"],
-            "lifecycle": self._lifecycle(name, place, decision),
+            entry.place: _Sent(
+                _decode_command(entry.value).command_id, is_newest=entry.place >= newest
+            )
+            for entry in found
         }
 
-    def _lifecycle(self, name: str, place: int, decision: Body) -> str:
-        """Return how far a decision has come."""
-        if decision["outcome"] == "declined":
-            return "declined"
-        command = self._views.at(f"{name}/commands", place)
-        if command is None:
-            return "proposed"
-        newer = self._views.store.series(f"{name}/commands", after=place, limit=1)
-        return lifecycle_of(self.reports(command["command_id"]), superseded=bool(newer))
+    def _newest_command(self, name: str) -> int:
+        newest = self._views.store.series(f"{name}/commands", limit=1, newest_first=True)
+        return newest[0].place if newest else 0
+
+    def _line(self, decision: Body, sent: _Sent | None) -> Body:
+        reports = [] if sent is None else self.reports(sent.command_id)
+        return {
+            **{key: decision[key] for key in _LINE},
+            "command_id": None if sent is None else sent.command_id,
+            "lifecycle": _lifecycle(decision, sent, reports),
+        }
+
+
+def _lifecycle(decision: Body, sent: _Sent | None, reports: list[Body]) -> str:
+    """Return how far a decision has come."""
+    if decision["outcome"] == "declined":
+        return "declined"
+    if sent is None:
+        return "proposed"
+    return lifecycle_of(reports, superseded=not sent.is_newest)
 
 
 def lifecycle_of(reports: list[Body], *, superseded: bool) -> str:

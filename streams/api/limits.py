@@ -37,15 +37,19 @@ class BodyLimit:
                 raise _TooLargeError
             return message
 
-        refusal = problem(413, f"a body holds at most {BODY_BYTES_MAX} bytes")
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
-            await refusal(scope, receive, send)
+            await _refuse_body(scope, receive, send)
             return
         try:
             await self._app(scope, counted, send)
         except _TooLargeError:
-            await refusal(scope, receive, send)
+            await _refuse_body(scope, receive, send)
+
+
+async def _refuse_body(scope: Scope, receive: Receive, send: Send) -> None:
+    answer = problem(413, f"a body holds at most {BODY_BYTES_MAX} bytes")
+    await answer(scope, receive, send)
 
 
 class RateLimit:

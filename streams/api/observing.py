@@ -5,7 +5,7 @@ from importlib.metadata import version as version_of
 from typing import Final
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -18,9 +18,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams.api import bodies
 from streams.api.openapi import answers
+from streams.api.parameters import require_known_parameters
+from streams.api.problems import declared
 from streams.api.services import Services
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(
+    tags=["operation"],
+    dependencies=[Depends(require_known_parameters)],
+    responses=declared(422),
+)
 BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -41,6 +47,11 @@ class ApiMetrics:
         )
         self.caught_up = Gauge(
             "apse_views_caught_up", "1 while the views follow the topics.", registry=self.registry
+        )
+        self.writes = Gauge(
+            "apse_views_writer",
+            "1 in the process that keeps the views, 0 in one that stands by.",
+            registry=self.registry,
         )
         self.unreadable = Counter(
             "apse_views_unreadable_records",
@@ -75,7 +86,7 @@ class Timing:
 
 
 @router.get("/livez", responses=answers(bodies.Probe, "The process is there."))
-def livez() -> Response:
+async def livez() -> Response:
     """Tell that the process answers."""
     return _probe("")
 
@@ -115,6 +126,7 @@ def metrics(request: Request) -> Response:
     held: ApiMetrics = request.app.state.metrics
     held.listeners.set(services.broadcaster.listeners)
     held.caught_up.set(services.health.caught_up)
+    held.writes.set(services.health.writes)
     held.unreadable.reset()
     held.unreadable.inc(services.health.unreadable)
     return Response(generate_latest(held.registry), media_type=CONTENT_TYPE_LATEST)

@@ -5,9 +5,38 @@ from typing import Any, Final
 import msgspec
 from fastapi import FastAPI
 
-from streams.api.bodies import ANSWERS, ORDERS
+from schemas.policy import PortfolioPolicy
+from streams.api import beside, bodies
 from streams.api.problems import ProblemDocument
 
+ANSWERS: Final[tuple[type[msgspec.Struct], ...]] = (
+    bodies.Portfolios,
+    bodies.Weights,
+    bodies.WeightsOverTime,
+    bodies.Performance,
+    bodies.Optimization,
+    bodies.Covariance,
+    bodies.Strategies,
+    bodies.StrategyDetail,
+    bodies.History,
+    bodies.DecisionDetail,
+    bodies.Audit,
+    bodies.PolicyAnswer,
+    bodies.RequestAnswer,
+    bodies.PreviewAnswer,
+    bodies.Accepted,
+    bodies.Probe,
+    bodies.Version,
+    beside.Frontier,
+    beside.Shadows,
+)
+ORDERS: Final[tuple[type[msgspec.Struct], ...]] = (
+    bodies.RebalanceOrder,
+    bodies.PreviewOrder,
+    bodies.RiskOrder,
+    beside.FrontierOrder,
+    PortfolioPolicy,
+)
 _REFERENCE: Final = "#/components/schemas/{name}"
 
 

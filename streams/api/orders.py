@@ -8,21 +8,22 @@ import hashlib
 import secrets
 import threading
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
 from schemas.codec import decode_control, encode_message
 from schemas.events import ControlRequest, PortfolioRegistration, RiskSignal
-from schemas.policy import PortfolioPolicy
-from streams.api.bodies import RiskOrder
-from streams.api.problems import ProblemError
+from schemas.policy import Overrides, PolicyError, PortfolioPolicy, with_overrides
+from streams.api.bodies import RebalanceOrder, RiskOrder
+from streams.api.problems import ProblemError, fault
 from streams.core.errors import ApseError
 from streams.readmodel.changes import Put
 from streams.readmodel.store import Store, StoreUnavailableError
 from streams.readmodel.writer import Health
 
 KEY_LENGTH_MAX: Final = 255
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Outbox(Protocol):
@@ -57,7 +58,7 @@ class Orders:
         self._health = health
         self._lock = threading.Lock()
 
-    def rebalance(self, portfolio_id: str, reason: str, by: str, key: str | None) -> str:
+    def rebalance(self, portfolio_id: str, order: RebalanceOrder, by: str, key: str | None) -> str:
         """Order a manual rebalance; return the request's id, whose fate can be asked for at once.
 
         Raises
@@ -70,8 +71,9 @@ class Orders:
             request_id=f"api-{named}",
             portfolio_id=portfolio_id,
             action="rebalance",
-            reason=reason,
+            reason=order.reason,
             requested_by=by,
+            overrides=order.overrides,
         )
         with self._lock:
             if key is None or self._is_new(request):
@@ -139,14 +141,34 @@ class Orders:
         return False
 
 
-def decode_order(kind: type[msgspec.Struct], data: bytes) -> msgspec.Struct:
+def decode_order(kind: type[T], data: bytes) -> T:
     """Return a body as its type; what is wrong with it is said."""
     try:
         return msgspec.json.decode(data or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        raise ProblemError(422, f"body: {error}") from error
+        message, _, path = str(error).partition(" - at `$")
+        where = "body" + path.rstrip("`")
+        raise ProblemError(422, f"body: {error}", errors=[fault(where, message)]) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(400, f"body: no JSON: {error}") from error
+
+
+def checked_overrides(policy: PortfolioPolicy, overrides: Overrides | None) -> Overrides | None:
+    """Return overrides that a policy can be asked to follow.
+
+    Raises
+    ------
+    ProblemError
+        422 where they contradict themselves or the rest of the policy.
+    """
+    try:
+        with_overrides(policy, overrides)
+    except PolicyError as error:
+        message = str(error)
+        key = message.split(maxsplit=1)[0].rstrip(":")
+        faults = [fault(f"body.overrides.{key}", message)]
+        raise ProblemError(422, f"overrides: {message}", errors=faults) from error
+    return overrides
 
 
 def _digest(*parts: str) -> str:

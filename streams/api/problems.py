@@ -49,11 +49,23 @@ class ProblemDocument(BaseModel):
 class ProblemError(Exception):
     """An answer that is a problem."""
 
-    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: dict[str, str] | None = None,
+        errors: list[dict[str, str]] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = headers
+        self.errors = errors
+
+
+def fault(where: str, message: str) -> dict[str, str]:
+    """Return one thing that is wrong with a request, as :class:`Fault` has it."""
+    return {"where": where, "message": message}
 
 
 def problem(
@@ -97,16 +109,16 @@ def install(app: FastAPI) -> None:
 
 def _own(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)
-    return problem(error.status, error.detail, headers=error.headers)
+    return problem(error.status, error.detail, errors=error.errors, headers=error.headers)
 
 
 def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"where": ".".join(str(part) for part in fault["loc"]), "message": str(fault["msg"])}
-        for fault in error.errors()
+        fault(".".join(str(part) for part in found["loc"]), str(found["msg"]))
+        for found in error.errors()
     ]
-    detail = "; ".join(f"{fault['where']}: {fault['message']}" for fault in errors)
+    detail = "; ".join(f"{wrong['where']}: {wrong['message']}" for wrong in errors)
     return problem(422, detail, errors=errors)
 
 

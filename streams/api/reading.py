@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from schemas.units import IDENTIFIER, parse_instant
-from streams.api import bodies
+from streams.api import beside, bodies
 from streams.api.openapi import answers
 from streams.api.problems import ProblemError, declared
 from streams.api.security import Caller, requires
@@ -30,6 +31,7 @@ Since = Annotated[
     str | None, Query(alias="from", description="Only bars that end after this instant.")
 ]
 Until = Annotated[str | None, Query(alias="to", description="Only bars that end before it.")]
+MaxPoints = Annotated[int, Query(ge=1, le=10_000)]
 _READ: Final = declared(401, 403, 404, 406, 422, 429, 503)
 _TABLE: Final = {
     "text/csv": {"schema": {"type": "string"}},
@@ -54,6 +56,21 @@ def _declares(kind: type[Any], description: str, *, table: bool = False) -> dict
     return {**found, 304: {"description": "Nothing changed since the version named."}, **_READ}
 
 
+def _give(
+    request: Request,
+    portfolio_id: str | None,
+    build: Callable[[Services, str], Body],
+    rows: str | None = None,
+) -> Response:
+    """Give an answer about a portfolio; ``rows`` names the list in it that may be a table."""
+    services = Services.of(request)
+
+    def made() -> Body:
+        return build(services, services.views.portfolio(portfolio_id))
+
+    return services.server.give(request, made, rows)
+
+
 @router.get("/portfolios", responses=_declares(bodies.Portfolios, "All portfolios."))
 def portfolios(request: Request, _: Reader) -> Response:
     """List the portfolios."""
@@ -64,12 +81,7 @@ def portfolios(request: Request, _: Reader) -> Response:
 @router.get("/portfolio/weights", responses=_declares(bodies.Weights, "Weights.", table=True))
 def weights(request: Request, _: Reader, portfolio_id: PortfolioId = None) -> Response:
     """Tell the target and held weights of the newest bar."""
-    services = Services.of(request)
-
-    def build() -> Body:
-        return services.answers.weights(services.views.portfolio(portfolio_id))
-
-    return services.server.give(request, build, "strategies")
+    return _give(request, portfolio_id, lambda of, name: of.answers.weights(name), "strategies")
 
 
 @router.get(
@@ -84,14 +96,12 @@ def weights_history(
     until: Until = None,
 ) -> Response:
     """Tell the weights of the past, thinned to 2000 bars."""
-    services = Services.of(request)
     after, before = _instant(since, "from"), _instant(until, "to")
 
-    def build() -> Body:
-        name = services.views.portfolio(portfolio_id)
-        return services.answers.weights_over_time(name, after, before)
+    def build(of: Services, name: str) -> Body:
+        return of.answers.weights_over_time(name, after, before)
 
-    return services.server.give(request, build, "points")
+    return _give(request, portfolio_id, build, "points")
 
 
 @router.get(
@@ -104,17 +114,15 @@ def performance(
     portfolio_id: PortfolioId = None,
     since: Since = None,
     until: Until = None,
-    max_points: Annotated[int, Query(ge=1, le=10_000)] = 2_000,
+    max_points: MaxPoints = 2_000,
 ) -> Response:
     """Tell NAV, net returns and drawdown bar by bar, and the rolling figures of now."""
-    services = Services.of(request)
     after, before = _instant(since, "from"), _instant(until, "to")
 
-    def build() -> Body:
-        name = services.views.portfolio(portfolio_id)
-        return services.answers.performance(name, after, before, max_points)
+    def build(of: Services, name: str) -> Body:
+        return of.answers.performance(name, after, before, max_points)
 
-    return services.server.give(request, build, "points")
+    return _give(request, portfolio_id, build, "points")
 
 
 @router.get("/portfolio/history", responses=_declares(bodies.History, "Decisions.", table=True))
@@ -128,29 +136,54 @@ def history(
     outcome: Annotated[str | None, Query(pattern="^(accepted|declined)$")] = None,
 ) -> Response:
     """List decisions, newest first, with what became of each command."""
-    services = Services.of(request)
     before = None if cursor is None else _place(cursor)
 
-    def build() -> Body:
-        name = services.views.portfolio(portfolio_id)
-        items, last = services.decisions.history(
+    def build(of: Services, name: str) -> Body:
+        items, last = of.decisions.history(
             name, before=before, limit=limit, trigger=trigger, outcome=outcome
         )
         following = None if last is None else _cursor(last)
-        return {**services.views.head(name), "items": items, "next_cursor": following}
+        return {**of.views.head(name), "items": items, "next_cursor": following}
 
-    return services.server.give(request, build, "items")
+    return _give(request, portfolio_id, build, "items")
 
 
 @router.get("/portfolio/optimization", responses=_declares(bodies.Optimization, "Optimization."))
 def optimization(request: Request, _: Reader, portfolio_id: PortfolioId = None) -> Response:
     """Tell what is asked of the optimizer, and its newest decision in full."""
-    services = Services.of(request)
+    return _give(request, portfolio_id, lambda of, name: of.answers.optimization(name))
 
-    def build() -> Body:
-        return services.answers.optimization(services.views.portfolio(portfolio_id))
 
-    return services.server.give(request, build)
+@router.get(
+    "/portfolio/frontier",
+    responses=_declares(beside.Frontier, "The frontier.") | declared(409),
+)
+def frontier(
+    request: Request,
+    _: Reader,
+    portfolio_id: PortfolioId = None,
+    points: Annotated[int, Query(ge=2, le=beside.POINTS_MAX)] = beside.POINTS_DEFAULT,
+) -> Response:
+    """Tell what return each volatility can buy within the limits, and where the mix stands."""
+    return _give(request, portfolio_id, lambda of, name: of.frontiers.frontier(name, points, None))
+
+
+@router.get("/portfolio/shadows", responses=_declares(beside.Shadows, "Paper books."))
+def shadows(
+    request: Request,
+    _: Reader,
+    portfolio_id: PortfolioId = None,
+    since: Since = None,
+    until: Until = None,
+    max_points: MaxPoints = 500,
+) -> Response:
+    """Tell what paper books that follow other policies would have made of the same bars."""
+    after, before = _instant(since, "from"), _instant(until, "to")
+
+    def build(of: Services, name: str) -> Body:
+        return of.paper_books.shadows(name, after, before, max_points)
+
+    return _give(request, portfolio_id, build)
 
 
 @router.get("/portfolio/covariance", responses=_declares(bodies.Covariance, "Covariance."))
@@ -161,13 +194,8 @@ def covariance(
     at: Annotated[str | None, Query(description="The newest before this instant.")] = None,
 ) -> Response:
     """Tell the newest full covariance, annual, and the summary of the newest bar."""
-    services = Services.of(request)
     before = _instant(at, "at")
-
-    def build() -> Body:
-        return services.answers.covariance(services.views.portfolio(portfolio_id), before)
-
-    return services.server.give(request, build)
+    return _give(request, portfolio_id, lambda of, name: of.answers.covariance(name, before))
 
 
 @router.get(
@@ -187,12 +215,7 @@ def decision(
 @router.get("/portfolio/policy", responses=_declares(bodies.PolicyAnswer, "The policy."))
 def policy(request: Request, _: Reader, portfolio_id: PortfolioId = None) -> Response:
     """Tell the policy in force."""
-    services = Services.of(request)
-
-    def build() -> Body:
-        return services.answers.policy(services.views.portfolio(portfolio_id))
-
-    return services.server.give(request, build)
+    return _give(request, portfolio_id, lambda of, name: of.answers.policy(name))
 
 
 @router.get("/portfolio/audit", responses=_declares(bodies.Audit, "The audit.", table=True))
@@ -203,23 +226,13 @@ def audit(
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
 ) -> Response:
     """List who ordered what, and every version of the policy."""
-    services = Services.of(request)
-
-    def build() -> Body:
-        return services.decisions.audit(services.views.portfolio(portfolio_id), limit)
-
-    return services.server.give(request, build, "events")
+    return _give(request, portfolio_id, lambda of, name: of.decisions.audit(name, limit), "events")
 
 
 @router.get("/strategies", responses=_declares(bodies.Strategies, "Strategies."))
 def strategies(request: Request, _: Reader, portfolio_id: PortfolioId = None) -> Response:
     """List the strategies with their figures and standing."""
-    services = Services.of(request)
-
-    def build() -> Body:
-        return services.answers.strategies(services.views.portfolio(portfolio_id))
-
-    return services.server.give(request, build)
+    return _give(request, portfolio_id, lambda of, name: of.answers.strategies(name))
 
 
 @router.get("/strategies/{strategy_id}", responses=_declares(bodies.StrategyDetail, "One."))
@@ -230,12 +243,7 @@ def strategy(
     portfolio_id: PortfolioId = None,
 ) -> Response:
     """Tell one strategy's figures, standing and weights over time."""
-    services = Services.of(request)
-
-    def build() -> Body:
-        return services.answers.strategy(services.views.portfolio(portfolio_id), strategy_id)
-
-    return services.server.give(request, build)
+    return _give(request, portfolio_id, lambda of, name: of.answers.strategy(name, strategy_id))
 
 
 @router.get(

@@ -9,7 +9,7 @@ import hmac
 import ipaddress
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,6 +18,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from schemas.units import IDENTIFIER
+from streams.api.parameters import refuse_unknown_parameters
 from streams.api.problems import ProblemError
 from streams.api.scopes import SCOPES, Scope
 from streams.core.errors import ConfigError
@@ -116,12 +117,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def requires(scope: Scope) -> Callable[[Request, Credentials], Caller]:
+def requires(scope: Scope) -> Callable[[Request, Credentials], Awaitable[Caller]]:
     """Return the dependency of a route that needs a scope."""
 
-    def caller(request: Request, credentials: Credentials) -> Caller:
+    # Nothing is waited for in it: a thread of its own would cost more than what it does.
+    async def caller(request: Request, credentials: Credentials) -> Caller:
         tokens: tuple[Token, ...] = request.app.state.tokens
         if not tokens:
+            refuse_unknown_parameters(request)
             return ANYBODY
         found = None if credentials is None else _find(tokens, credentials.credentials)
         if found is None:
@@ -133,6 +136,7 @@ def requires(scope: Scope) -> Callable[[Request, Credentials], Caller]:
         if scope not in found.scopes:
             has = ", ".join(found.scopes)
             raise ProblemError(403, f"token {found.name!r} has {has}, this needs {scope!r}")
+        refuse_unknown_parameters(request)
         return Caller(name=found.name, scopes=found.scopes)
 
     return caller

@@ -11,6 +11,7 @@ from streams.observe.log import configure_logging
 from streams.settings import Settings, load_settings
 
 EXIT_INPUT = 2
+SWITCH_S = 0.001  # a thread that builds an answer lets others go on five times as soon
 GRACE_S = 2  # for answers under way; listeners are told at once
 
 
@@ -34,6 +35,7 @@ def serve(settings: Settings) -> None:
     ConfigError
         When the settings cannot be served under.
     """
+    sys.setswitchinterval(SWITCH_S)
     app = build_app(settings)
     api = settings.api
     log = structlog.get_logger()

@@ -6,11 +6,13 @@ from fastapi import Request
 
 from streams.api.answers import Answers
 from streams.api.decisions import Decisions
+from streams.api.frontiers import Frontiers
 from streams.api.orders import Orders
+from streams.api.paper_books import PaperBooks
 from streams.api.serving import Server
 from streams.api.stream import Broadcaster
 from streams.api.views import Views
-from streams.api.whatif import Previews
+from streams.api.whatif import Images
 from streams.readmodel.writer import Health
 
 
@@ -23,7 +25,9 @@ class Services:
     decisions: Decisions
     server: Server
     orders: Orders
-    previews: Previews
+    images: Images
+    frontiers: Frontiers
+    paper_books: PaperBooks
     broadcaster: Broadcaster
     health: Health
 

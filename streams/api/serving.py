@@ -22,7 +22,8 @@ CACHED_MAX: Final = 512
 CSV: Final = "text/csv"
 PARQUET: Final = "application/vnd.apache.parquet"
 JSON: Final = "application/json"
-_SECOND_NS: Final = 1_000_000_000
+_STALE_STEP_NS: Final = 5_000_000_000  # so long may "live" stand after it became "stale"
+_BUILDING: Final = 64  # locks, shared by the questions
 
 
 class _Cached(NamedTuple):
@@ -40,6 +41,7 @@ class Server:
         self._clock_ns = clock_ns
         self._cached: OrderedDict[str, _Cached] = OrderedDict()
         self._lock = threading.Lock()
+        self._building = tuple(threading.Lock() for _ in range(_BUILDING))
 
     def give(
         self, request: Request, build: Callable[[], Body], rows: str | None = None
@@ -63,28 +65,38 @@ class Server:
         if wanted == JSON:
             return Response(cached.data, 200, headers, JSON)
         assert rows is not None
-        return Response(_tabular(cached.body[rows], wanted), 200, headers, wanted)
+        return Response(_tabular(orjson.loads(cached.data)[rows], wanted), 200, headers, wanted)
 
     def _answer(self, question: str, build: Callable[[], Body]) -> _Cached:
-        with self._lock:
-            held = self._cached.get(question)
+        held = self._held(question)
         try:
-            second = self._clock_ns() // _SECOND_NS
-            stamp = (self._views.store.newest_told(), second, self._views.caught_up)
-            if held is not None and held.stamp == stamp:
+            if held is not None and held.stamp == self._stamp():
                 return held
-            body = build()
+            # Who asks the same meanwhile waits: built once is sooner than built by each at once.
+            with self._building[hash(question) % _BUILDING]:
+                stamp, held = self._stamp(), self._held(question)
+                if held is not None and held.stamp == stamp:
+                    return held
+                fresh = _cached(stamp, build())
         except StoreUnavailableError:
             if held is None:
                 raise
             return _cached(held.stamp, _degraded(held.body))
-        fresh = _cached(stamp, body)
         with self._lock:
             self._cached[question] = fresh
             self._cached.move_to_end(question)
             if len(self._cached) > CACHED_MAX:
                 self._cached.popitem(last=False)
         return fresh
+
+    def _held(self, question: str) -> _Cached | None:
+        with self._lock:
+            return self._cached.get(question)
+
+    def _stamp(self) -> tuple[int, int, bool]:
+        """Return what an answer depends on: events so far, the time, the health of the views."""
+        step = self._clock_ns() // _STALE_STEP_NS
+        return self._views.store.newest_told(), step, self._views.caught_up
 
 
 def _degraded(body: Body) -> Body:

@@ -86,11 +86,17 @@ class Broadcaster:
                 except TimeoutError:
                     yield b": still here\n\n"
                     continue
-                if told is None:
+                # All that waits goes out at once: the cost of a listener is that of its sends.
+                waiting = [told, *(queue.get_nowait() for _ in range(queue.qsize()))]
+                fresh = []
+                for ready in waiting:
+                    if ready is not None and (ready.anew or ready.number > number):
+                        number = ready.number
+                        fresh.append(ready.data)
+                if fresh:
+                    yield b"".join(fresh)
+                if None in waiting:
                     return
-                if told.anew or told.number > number:
-                    number = told.number
-                    yield told.data
         except StoreUnavailableError as error:  # they come back, and ask again
             log.warning("listener_sent_away", reason=str(error))
         finally:

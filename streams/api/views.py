@@ -1,7 +1,9 @@
 """The views of a store as the answers need them: which portfolio, how fresh, parsed values."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from operator import attrgetter
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 import orjson
@@ -10,14 +12,25 @@ from schemas.events import PortfolioRegistration
 from schemas.units import format_instant, parse_instant
 from streams.api.problems import ProblemError
 from streams.core.calendar import bar_length_ns
-from streams.readmodel.store import Entry, Store
+from streams.readmodel.store import FILLING, Entry, Store
 from streams.readmodel.writer import Health
 
 Body = dict[str, Any]
+T = TypeVar("T")
+_place = attrgetter("place")
 Status = Literal["live", "warming_up", "stale", "degraded"]
 
 STALE_BARS: Final = 3  # a live portfolio whose newest bar ended so many bars ago is stale
+BARS_MAX: Final = 20_000  # of a series that are remembered, some 1 kB each
+_ALL: Final = 1_000_000
 SILENT_NS: Final = 60 * 1_000_000_000  # the same for one whose clock is its data
+
+
+class _Bars(NamedTuple):
+    """Bars of a series as they were read, and what they are those of: a filling and an epoch."""
+
+    mark: tuple[bytes | None, int | None]
+    entries: list[Entry]
 
 
 class Views:
@@ -30,6 +43,7 @@ class Views:
         self._health = health
         self._clock_ns = clock_ns
         self._default = default
+        self._bars: dict[str, _Bars] = {}  # of portfolios that exist: there are few
 
     @property
     def caught_up(self) -> bool:
@@ -117,9 +131,42 @@ class Views:
         entries = self.store.series(series, after=place - 1, before=place + 1, limit=1)
         return orjson.loads(entries[0].value) if entries else None
 
+    def bars(self, name: str, kind: str, after: int | None, before: int | None) -> list[Entry]:
+        """Return a portfolio's bars of a series between two places.
+
+        What was read is remembered, and only what came since is read: a bar that is told again has
+        the same bytes, but for the newest one, as long as neither the store is filled anew nor the
+        portfolio begins anew (its epoch).
+        """
+        series, state = f"{name}/{kind}", self.json(f"portfolio/{name}/state")
+        mark = self.store.get(FILLING), None if state is None else state["epoch"]
+        held = self._bars.get(series)
+        entries: list[Entry] = []
+        if held is not None and held.mark == mark:
+            newest = self.store.series(series, after=held.entries[-1].place - 1, limit=_ALL)
+            entries = [*held.entries[:-1], *newest] if newest else []
+        entries = entries or self.all(series, None, None)
+        if 0 < len(entries) <= BARS_MAX:
+            self._bars[series] = _Bars(mark, entries)
+        else:
+            self._bars.pop(series, None)
+        first = 0 if after is None else bisect_right(entries, after, key=_place)
+        last = len(entries) if before is None else bisect_left(entries, before, key=_place)
+        return entries[first:last]
+
     def all(self, series: str, after: int | None, before: int | None) -> list[Entry]:
         """Return every entry of a series between two places."""
-        return self.store.series(series, after=after, before=before, limit=1_000_000)
+        return self.store.series(series, after=after, before=before, limit=_ALL)
+
+
+def thinned(entries: list[T], count: int) -> list[T]:
+    """Return at most ``count`` entries, evenly apart, with the first and the last."""
+    if len(entries) <= count:
+        return entries
+    if count == 1:
+        return entries[-1:]
+    last = len(entries) - 1
+    return [entries[round(i * last / (count - 1))] for i in range(count)]
 
 
 def _is_registered(key: str) -> bool:

@@ -5,7 +5,8 @@ so that a preview and the decision that follows it at the same bar agree to the 
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -13,6 +14,7 @@ from confluent_kafka import Consumer
 
 from schemas.decisions import Decision, RebalanceCommand, Trigger
 from schemas.optimize import OptimizeReply, OptimizeRequest, SolveDiagnostics
+from schemas.policy import Overrides
 from schemas.topics import CHECKPOINTS
 from schemas.units import format_instant
 from streams.agents.checkpoint import plan, read_checkpoints
@@ -20,10 +22,12 @@ from streams.api.problems import ProblemError
 from streams.core.image import decode_image
 from streams.core.portfolio import Portfolio
 from streams.core.requests import reply_to, solve_request
+from streams.core.walk import Walk
 from streams.kafka.clients import reader_config
 from streams.settings import KafkaSettings
 
 _READ_TIMEOUT_MS: Final = 3_000
+TURNS_MAX: Final = 8
 _NOBODY: Final = SolveDiagnostics(solve_seconds=0.0, worker="", iterations=0)
 
 ImageOf = Callable[[str, int], bytes | None]
@@ -39,14 +43,38 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     command: RebalanceCommand | None
 
 
-class Previews:
-    """Makes previews from the images that an engine would go on from; any thread may ask."""
+class Images:
+    """The portfolios that an engine would go on from; any thread may ask."""
 
     def __init__(self, image_of: ImageOf) -> None:
         self._image_of = image_of
+        self._turns = threading.BoundedSemaphore(TURNS_MAX)
 
-    def preview(self, portfolio_id: str, shard: int, reason: str) -> Preview:
-        """Return what a manual rebalance would decide at the newest image's bar."""
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Take one of the turns at work that takes long, so that short work finds a thread.
+
+        Raises
+        ------
+        ProblemError
+            429 while all are taken.
+        """
+        if not self._turns.acquire(blocking=False):
+            message = f"{TURNS_MAX} previews and frontiers are under way; try again in a moment"
+            raise ProblemError(429, message, {"Retry-After": "1"})
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def portfolio(self, portfolio_id: str, shard: int) -> Portfolio:
+        """Return a portfolio of the caller's own, as of the newest image.
+
+        Raises
+        ------
+        ProblemError
+            503 while there is no image yet.
+        """
         data = self._image_of(portfolio_id, shard)
         if data is None:
             raise ProblemError(
@@ -54,7 +82,7 @@ class Previews:
                 f"there is no checkpoint of portfolio {portfolio_id!r} yet; try again in a moment",
                 {"Retry-After": "3"},
             )
-        return preview_of(Portfolio.from_state(decode_image(data)), reason)
+        return Portfolio.from_state(decode_image(data))
 
 
 class Checkpoints:
@@ -80,10 +108,8 @@ class Checkpoints:
         return None if resumed is None else resumed.image.data
 
 
-def preview_of(portfolio: Portfolio, reason: str) -> Preview:
-    """Return what a manual rebalance would decide at the last walked bar.
-
-    What is awaited is answered first, as it would be; the portfolio is spent by it.
+def preview_of(portfolio: Portfolio, reason: str, overrides: Overrides | None = None) -> Preview:
+    """Return what a manual rebalance would decide at the last walked bar; spends the portfolio.
 
     Raises
     ------
@@ -91,11 +117,8 @@ def preview_of(portfolio: Portfolio, reason: str) -> Preview:
         409 before the first bar.
     """
     walk = portfolio.walk
-    if walk.last is None:
-        raise ProblemError(409, "no bar is closed yet: there is nothing to decide on")
-    if walk.pending is not None:
-        walk.reply(_answer(walk.pending.request))
-    outputs = walk.evaluate(Trigger(kind="manual", reason=reason))
+    settle(walk)
+    outputs = walk.evaluate(Trigger(kind="manual", reason=reason, overrides=overrides))
     if walk.pending is not None:
         outputs = walk.reply(_answer(walk.pending.request))
     messages = [output.message for output in outputs]
@@ -107,6 +130,20 @@ def preview_of(portfolio: Portfolio, reason: str) -> Preview:
         decision=decision,
         command=command,
     )
+
+
+def settle(walk: Walk) -> None:
+    """Answer what a portfolio awaits, as it would be.
+
+    Raises
+    ------
+    ProblemError
+        409 before the first bar.
+    """
+    if walk.last is None:
+        raise ProblemError(409, "no bar is closed yet: there is nothing to decide on")
+    if walk.pending is not None:
+        walk.reply(_answer(walk.pending.request))
 
 
 def _answer(request: OptimizeRequest) -> OptimizeReply:

@@ -21,6 +21,7 @@ from schemas.topics import (
     REGISTRY,
     REPORTS,
     RISK,
+    SHADOWS,
     STATE,
     Topic,
 )
@@ -104,6 +105,7 @@ READ: Final[tuple[Topic, ...]] = (
     METRICS,
     COVARIANCE,
     STATE,
+    SHADOWS,
     DECISIONS,
     REBALANCE,
     REPORTS,
@@ -194,6 +196,12 @@ def _state(source: Source) -> Iterator[Change]:
         yield Tell("performance" if kind == "performance" else "weights", name, value)
 
 
+def _shadows(source: Source) -> Iterator[Change]:
+    bar = _decode_bar(source.value)
+    yield Put(f"portfolio/{bar.portfolio_id}/shadows", source.value)
+    yield Append(f"{bar.portfolio_id}/shadows", parse_instant(bar.bar_end), source.value)
+
+
 def _decision(source: Source) -> Iterator[Change]:
     decision = _decode_decision(source.value)
     name, place = decision.portfolio_id, version_place(decision.epoch, decision.version)
@@ -256,6 +264,7 @@ _FOLDS: Final[dict[str, Callable[[Source], Iterator[Change]]]] = {
     METRICS.name: _metrics,
     COVARIANCE.name: _covariance,
     STATE.name: _state,
+    SHADOWS.name: _shadows,
     DECISIONS.name: _decision,
     REBALANCE.name: _command,
     REPORTS.name: _report,

@@ -1,5 +1,6 @@
 """The views in a file of this process: the default, which needs no server."""
 
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,11 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from streams.observe.clock import now_ns
 from streams.readmodel.changes import Append, Change, Put, Tell
 from streams.readmodel.store import (
     TOLD_MAX,
     Entry,
     ForgottenError,
+    LeaseLostError,
     Place,
     StoreUnavailableError,
     Told,
@@ -26,6 +29,8 @@ CREATE TABLE IF NOT EXISTS told (number INTEGER PRIMARY KEY AUTOINCREMENT, kind 
   portfolio_id TEXT NOT NULL, value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS positions (topic TEXT, shard INTEGER, next INTEGER NOT NULL,
   PRIMARY KEY (topic, shard)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lease (one INTEGER PRIMARY KEY CHECK (one = 1), holder TEXT NOT NULL,
+  until_ns INTEGER NOT NULL);
 """
 _FIRST: Final = -(2**63)
 _LAST: Final = 2**63 - 1
@@ -46,9 +51,36 @@ class EmbeddedStore:
         self._unused = threading.Condition()
         self._users = 0
         self._closed = False
+        self._name = secrets.token_hex(8)
+        self._is_writer = False
         with self._connected() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
+
+    def hold(self, seconds: float) -> bool:
+        """Take the lease, or keep it for so long from now; tell whether it is ours."""
+        now = now_ns()
+        with self._connected() as connection:
+            done = connection.execute(
+                "INSERT INTO lease VALUES (1, ?, ?) ON CONFLICT (one) DO UPDATE SET"
+                " holder = excluded.holder, until_ns = excluded.until_ns"
+                " WHERE holder = excluded.holder OR until_ns <= ?",
+                (self._name, now + round(seconds * 1e9), now),
+            )
+            self._is_writer = done.rowcount == 1
+        return self._is_writer
+
+    def release(self) -> None:
+        """Give the lease back, where it is ours."""
+        self._is_writer = False
+        with self._connected() as connection:
+            connection.execute("DELETE FROM lease WHERE holder = ?", (self._name,))
+
+    def _check_lease(self, connection: sqlite3.Connection) -> None:
+        held = connection.execute("SELECT holder FROM lease").fetchone()
+        if held != (self._name,):
+            message = "another process keeps the views now"
+            raise LeaseLostError(message)
 
     def positions(self) -> dict[Place, int]:
         """Return the first offset of each partition whose changes are not stored yet."""
@@ -63,6 +95,8 @@ class EmbeddedStore:
         tells = [(c.kind, c.portfolio_id, c.value) for c in changes if isinstance(c, Tell)]
         with self._connected() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
+            if self._is_writer:
+                self._check_lease(connection)
             connection.executemany("INSERT OR REPLACE INTO views VALUES (?, ?)", puts)
             connection.executemany("INSERT OR REPLACE INTO series VALUES (?, ?, ?)", appends)
             connection.executemany(

@@ -2,10 +2,12 @@
 
 Layout, every key behind one prefix: ``v:KEY`` strings; ``s:NAME`` a sorted set of places (all of
 score 0, so that they are ordered as text, to all 64 bits) and ``x:NAME`` their values; ``told`` a
-stream whose ids are ``NUMBER-0``; ``positions`` a hash. A batch is one transaction.
+stream whose ids are ``NUMBER-0``; ``positions`` a hash; ``lease`` names who writes, and ends by
+itself. A batch is one transaction, which ends in nothing where the lease has changed hands.
 """
 
 import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -17,6 +19,7 @@ from streams.readmodel.store import (
     TOLD_MAX,
     Entry,
     ForgottenError,
+    LeaseLostError,
     Place,
     StoreUnavailableError,
     Told,
@@ -25,6 +28,15 @@ from streams.readmodel.store import (
 _TIMEOUT_S: Final = 2.0
 _OFFSET: Final = 2**63  # makes places positive, so that their digits sort as they do
 _SCAN: Final = 1_000
+_HOLD: Final = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+_RELEASE: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+"""
 
 
 class RedisStore:
@@ -35,6 +47,33 @@ class RedisStore:
             url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
         )
         self._prefix = prefix
+        self._name = secrets.token_hex(8).encode()
+        self._is_writer = False
+
+    def hold(self, seconds: float) -> bool:
+        """Take the lease, or keep it for so long from now; tell whether it is ours."""
+        with _answering():
+            found = self._redis.eval(_HOLD, 1, self._lease, self._name, int(seconds * 1e3))
+        self._is_writer = bool(found)
+        return self._is_writer
+
+    def release(self) -> None:
+        """Give the lease back, where it is ours."""
+        self._is_writer = False
+        with _answering():
+            self._redis.eval(_RELEASE, 1, self._lease, self._name)
+
+    @property
+    def _lease(self) -> str:
+        return self._prefix + "lease"
+
+    def _check_lease(self, pipe: redis.client.Pipeline) -> None:
+        """Let the transaction to come fail where the lease changes hands before its end."""
+        pipe.watch(self._lease)  # type: ignore[no-untyped-call]  # untyped there
+        if pipe.get(self._lease) != self._name:
+            message = "another process keeps the views now"
+            raise LeaseLostError(message)
+        pipe.multi()
 
     def positions(self) -> dict[Place, int]:
         """Return the first offset of each partition whose changes are not stored yet."""
@@ -48,8 +87,9 @@ class RedisStore:
 
     def apply(self, changes: Sequence[Change], positions: Mapping[Place, int]) -> None:
         """Store changes and the positions they lead to, both or neither."""
-        with _answering():
-            pipe = self._redis.pipeline(transaction=True)
+        with _answering(), self._redis.pipeline(transaction=True) as pipe:
+            if self._is_writer:
+                self._check_lease(pipe)
             number = self.newest_told()
             for change in changes:
                 if isinstance(change, Put):
@@ -130,7 +170,8 @@ class RedisStore:
         """Forget everything that is stored."""
         with _answering():
             for key in self._redis.scan_iter(_beginning(self._prefix), count=_SCAN):
-                self._redis.delete(key)
+                if key.decode() != self._lease:
+                    self._redis.delete(key)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -150,6 +191,9 @@ def _member(place: int) -> str:
 def _answering() -> Iterator[None]:
     try:
         yield
+    except redis.WatchError as error:
+        message = "another process keeps the views now"
+        raise LeaseLostError(message) from error
     except redis.RedisError as error:
         message = f"Redis: {error}"
         raise StoreUnavailableError(message) from error

@@ -20,6 +20,10 @@ class StoreUnavailableError(ApseError):
     """The store does not answer; what it held can be built again from the topics."""
 
 
+class LeaseLostError(StoreUnavailableError):
+    """Another process keeps the store's views now: what this one would write is late."""
+
+
 class ForgottenError(ApseError):
     """A listener asks for events that are no longer kept: it has to read the views anew."""
 
@@ -43,8 +47,19 @@ class Told(NamedTuple):
 class Store(Protocol):
     """Views by key, series by place, live events by number; any thread may call.
 
-    Every call may raise StoreUnavailableError.
+    Every call may raise StoreUnavailableError. Of all that have a store open one keeps its views:
+    the one that holds the lease.
     """
+
+    def hold(self, seconds: float) -> bool:
+        """Take the lease, or keep it for so long from now; tell whether it is ours.
+
+        Once it was ours, :meth:`apply` raises LeaseLostError where it no longer is, and writes
+        nothing.
+        """
+
+    def release(self) -> None:
+        """Give the lease back, where it is ours."""
 
     def positions(self) -> dict[Place, int]:
         """Return the first offset of each partition whose changes are not stored yet."""

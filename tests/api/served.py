@@ -1,5 +1,9 @@
-"""The application on a free port of loopback, in a thread of this process."""
+"""The application on a free port of loopback: in a thread of this process, or one of its own."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -9,10 +13,12 @@ import uvicorn
 
 from streams.api.app import Parts, build_app
 from streams.settings import ApiSettings, Settings
+from tests.operate.engine import wait_until
 from tests.ports import free_ports
 
 START_TIMEOUT_S = 20.0
 TIMEOUT_S = 20.0
+STOP_S = 15.0
 
 
 class Client(requests.Session):
@@ -58,3 +64,32 @@ def running(app, port):
         server.should_exit = True
         thread.join(10.0)
         assert not thread.is_alive()
+
+
+@contextmanager
+def running_api(broker, scope, store):
+    """The API as `python -m streams.api.service`, as compose runs it."""
+    port = free_ports(1)
+    environment = os.environ | {
+        "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
+        "APSE_KAFKA__SCOPE": scope,
+        "APSE_API__PORT": str(port),
+        "APSE_API__STORE": store,
+        "OMP_NUM_THREADS": "1",
+    }
+    process = subprocess.Popen([sys.executable, "-m", "streams.api.service"], env=environment)
+    try:
+        with Client(f"http://127.0.0.1:{port}") as client:
+            client.process = process
+            wait_until(lambda: answers(client, "/readyz"))
+            yield client
+    finally:
+        process.terminate()
+        assert process.wait(STOP_S) in {0, -signal.SIGTERM, -signal.SIGKILL}
+
+
+def answers(client, path):
+    try:
+        return client.get(path).status_code == 200
+    except OSError:
+        return False

@@ -7,7 +7,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from streams.api import bodies
+from streams.api import beside, bodies
 from streams.readmodel.embedded import EmbeddedStore
 from tests.api.served import served
 from tests.api.world import BARS, NAMES, World
@@ -19,6 +19,8 @@ ANSWERS = {
     "/portfolio/performance": bodies.Performance,
     "/portfolio/history": bodies.History,
     "/portfolio/optimization": bodies.Optimization,
+    "/portfolio/frontier": beside.Frontier,
+    "/portfolio/shadows": beside.Shadows,
     "/portfolio/covariance": bodies.Covariance,
     "/portfolio/policy": bodies.PolicyAnswer,
     "/portfolio/audit": bodies.Audit,

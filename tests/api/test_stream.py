@@ -3,33 +3,10 @@
 import json
 from contextlib import contextmanager
 
-import pytest
-
 from streams.api.stream import parse_last
 from streams.readmodel.changes import Put
-from streams.readmodel.embedded import EmbeddedStore
 from streams.readmodel.store import FILLING
-from tests.api.served import served
 from tests.api.test_reading import problem_of
-from tests.api.world import World
-
-
-@pytest.fixture
-def store(tmp_path):
-    held = EmbeddedStore(tmp_path / "views")
-    yield held
-    held.close()
-
-
-@pytest.fixture
-def world(store):
-    return World(store)
-
-
-@pytest.fixture
-def client(store, world):
-    with served(store, world) as found:
-        yield found
 
 
 def events_of(answer):
@@ -60,74 +37,76 @@ def until(events, kind):
     raise AssertionError(kind)
 
 
-def test_a_bar_is_told_as_it_closes(client, world):
-    with listening(client) as events:
+def test_a_bar_is_told_as_it_closes(fresh_client, fresh_world):
+    with listening(fresh_client) as events:
         assert next(events)[1] == "hello"
-        world.close_bar()
+        fresh_world.close_bar()
         _, weights = until(events, "weights")
-        assert weights == client.get("/portfolio/weights/history").json()["points"][-1]
+        assert weights == fresh_client.get("/portfolio/weights/history").json()["points"][-1]
 
 
-def test_an_order_is_told_until_it_is_filled(client):
-    with listening(client) as events:
+def test_an_order_is_told_until_it_is_filled(fresh_client):
+    with listening(fresh_client) as events:
         next(events)
-        client.post("/portfolio/rebalance", json={})
+        fresh_client.post("/portfolio/rebalance", json={})
         _, decided = until(events, "optimization")
         assert decided["trigger"]["kind"] == "manual"
         told = [until(events, "rebalance")[1]["status"] for _ in range(2)]
         assert told == ["published", "filled"]
 
 
-def test_a_listener_that_comes_back_hears_all_that_it_missed_once(client, world):
-    with listening(client) as events:
+def test_a_listener_that_comes_back_hears_all_that_it_missed_once(fresh_client, fresh_world):
+    with listening(fresh_client) as events:
         next(events)
-        world.close_bar()
+        fresh_world.close_bar()
         last, _ = until(events, "weights")
     for _ in range(3):
-        world.close_bar()
+        fresh_world.close_bar()
     heard = []
-    with listening(client, last) as events:
+    with listening(fresh_client, last) as events:
         while sum(kind == "weights" for _, kind, _ in heard) < 3:
             heard.append(next(events))
-        world.close_bar()
+        fresh_world.close_bar()
         while sum(kind == "weights" for _, kind, _ in heard) < 4:
             heard.append(next(events))
     bars = [data["bar_end"] for _, kind, data in heard if kind == "weights"]
-    points = client.get("/portfolio/weights/history").json()["points"]
+    points = fresh_client.get("/portfolio/weights/history").json()["points"]
     assert bars == [point["bar_end"] for point in points[-4:]]
     numbers = [parse_last(identifier).number for identifier, _, _ in heard]
     assert numbers == sorted(set(numbers))
 
 
-def test_a_place_that_is_not_kept_means_to_begin_anew(client, store):
-    newest = store.newest_told()
+def test_a_place_that_is_not_kept_means_to_begin_anew(fresh_client, fresh_store):
+    newest = fresh_store.newest_told()
     for last in (f"0-{newest + 5}", "abcd-1"):
-        with listening(client, last) as events:
+        with listening(fresh_client, last) as events:
             identifier, kind, _ = next(events)
             assert (identifier, kind) == (f"0-{newest}", "reset")
 
 
-def test_a_store_that_was_filled_anew_tells_its_listeners_to_begin_anew(client, world, store):
-    with listening(client) as events:
+def test_a_store_that_was_filled_anew_tells_its_listeners_to_begin_anew(
+    fresh_client, fresh_world, fresh_store
+):
+    with listening(fresh_client) as events:
         next(events)
-        sources = list(world.sources)
-        store.clear()
-        store.apply([Put(FILLING, b"abcd")], {})
-        world.rebuild(sources)
+        sources = list(fresh_world.sources)
+        fresh_store.clear()
+        fresh_store.apply([Put(FILLING, b"abcd")], {})
+        fresh_world.rebuild(sources)
         until(events, "reset")
-        world.close_bar()
+        fresh_world.close_bar()
         identifier, weights = until(events, "weights")
         assert identifier.startswith("abcd-")
-        while weights["bar_end"] != client.get("/portfolio/weights").json()["as_of"]:
+        while weights["bar_end"] != fresh_client.get("/portfolio/weights").json()["as_of"]:
             _, weights = until(events, "weights")
 
 
-def test_an_id_that_was_never_given_out_is_refused(client):
-    answer = client.get("/portfolio/stream", headers={"Last-Event-ID": "yesterday"})
+def test_an_id_that_was_never_given_out_is_refused(fresh_client):
+    answer = fresh_client.get("/portfolio/stream", headers={"Last-Event-ID": "yesterday"})
     assert "yesterday" in problem_of(answer, 422)
 
 
-def test_listeners_are_counted(client):
-    with listening(client) as events:
+def test_listeners_are_counted(fresh_client):
+    with listening(fresh_client) as events:
         next(events)
-        assert "apse_sse_clients 1.0" in client.get("/metrics").text
+        assert "apse_sse_clients 1.0" in fresh_client.get("/metrics").text

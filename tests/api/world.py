@@ -52,6 +52,8 @@ class World:
         self.records = []  # of the journal, answers left out
         self.refuses = False
         self.checkpoints = True
+        self.lagging: bytes | None = None  # an older image, where the newest is not written yet
+        self.images_read = 0
         self.commands: list[RebalanceCommand] = []
         self._store, self._fills = store, fills
         self._offsets: dict[str, int] = {}
@@ -115,6 +117,9 @@ class World:
 
     def image(self, portfolio_id, _shard):
         with self._lock:
+            self.images_read += 1
+            if self.lagging is not None:
+                return self.lagging
             held = self._engine.shard.portfolios.get(portfolio_id)
             return None if held is None or not self.checkpoints else encode_image(held.to_state())
 

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from schemas.topics import REPORTS, STATE
+from schemas.topics import REPORTS, SHADOWS, STATE
 from streams.readmodel.changes import READ, Append, Put, Source, Tell, changes_of, version_place
 from streams.readmodel.embedded import EmbeddedStore
 from tests.api.world import World
@@ -13,11 +13,13 @@ from tests.api.world import World
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
     """All records of the public topics that a portfolio of forty bars leaves, orders among them."""
-    from streams.api.orders import Orders  # noqa: PLC0415  # gives the orders as people do
+    # The package that stands above this one gives the orders as people do.
+    from streams.api.bodies import RebalanceOrder  # noqa: PLC0415  # as above
+    from streams.api.orders import Orders  # noqa: PLC0415  # as above
 
     store = EmbeddedStore(tmp_path_factory.mktemp("views") / "views")
     world = World(store)
-    Orders(world, store, world.health).rebalance("main", "why", "ann", None)
+    Orders(world, store, world.health).rebalance("main", RebalanceOrder(reason="why"), "ann", None)
     world.close_bar()
     return world.sources
 
@@ -33,7 +35,7 @@ def views_of(store):
 
 SERIES = (
     "performance", "weights", "decisions", "commands", "reports", "requests", "policies",
-    "covariances", "signals",
+    "covariances", "signals", "shadows",
 )  # fmt: skip
 
 
@@ -57,12 +59,14 @@ def test_every_topic_that_is_read_leaves_something(sources):
 def test_the_views_hold_every_bar_decision_and_command(sources, tmp_path):
     views, series = folded(tmp_path, sources, [len(sources)])
     counts = {kind: len(series[f"main/{kind}"]) for kind in SERIES}
-    assert counts["performance"] == counts["weights"] == 41
+    assert counts["performance"] == counts["weights"] == counts["shadows"] == 41
     assert counts["commands"] == counts["reports"] > 3
     assert counts["decisions"] >= counts["commands"]
     assert counts["requests"] == counts["policies"] == 1
     newest = [source.value for source in sources if source.topic == STATE.name][-1]
     assert views["portfolio/main/state"] == newest
+    books = [source.value for source in sources if source.topic == SHADOWS.name][-1]
+    assert views["portfolio/main/shadows"] == books
 
 
 def test_folding_twice_is_folding_once(sources, tmp_path):

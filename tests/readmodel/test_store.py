@@ -1,6 +1,7 @@
 """What every store of views does: one suite, two real implementations."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -9,7 +10,13 @@ import pytest
 from streams.readmodel.changes import Append, Put, Tell
 from streams.readmodel.embedded import EmbeddedStore
 from streams.readmodel.redis_store import RedisStore
-from streams.readmodel.store import TOLD_MAX, ForgottenError, Store, StoreUnavailableError
+from streams.readmodel.store import (
+    TOLD_MAX,
+    ForgottenError,
+    LeaseLostError,
+    Store,
+    StoreUnavailableError,
+)
 from tests.readmodel.redis_server import RedisServer
 
 
@@ -37,6 +44,8 @@ def open_store(request, tmp_path) -> Iterator[Callable[[], Store]]:
 
     yield again
     opened[0].clear()
+    for store in opened:
+        store.release()
     for store in opened:
         store.close()
 
@@ -125,6 +134,64 @@ def test_clearing_forgets_everything(store) -> None:
     assert store.get("a") is None
     assert store.series("s") == []
     assert store.positions() == {}
+
+
+def test_one_of_those_that_share_a_store_keeps_its_views(open_store) -> None:
+    first, second = open_store(), open_store()
+    assert first.hold(30.0)
+    assert not second.hold(30.0)
+    assert first.hold(30.0)
+    first.apply([Put("a", b"1")], {("t", 0): 1})
+    second.apply([Put("b", b"1")], {})  # what was ordered through it, at no position
+
+    first.release()
+    assert second.hold(30.0)
+    assert not first.hold(30.0)
+    assert second.positions() == {("t", 0): 1}
+
+
+def test_a_writer_that_is_silent_is_followed_by_another_and_writes_no_more(open_store) -> None:
+    first, second = open_store(), open_store()
+    assert first.hold(0.2)
+    end_s = time.monotonic() + 10.0
+    while not second.hold(30.0):
+        assert time.monotonic() < end_s, "the lease did not end"
+        time.sleep(0.02)
+    second.apply([Put("a", b"second"), Tell("health", "p", b"2")], {("t", 0): 9})
+
+    late = [Put("a", b"first"), Append("s", 1, b"first"), Tell("health", "p", b"1")]
+    with pytest.raises(LeaseLostError):
+        first.apply(late, {("t", 0): 5})
+    assert second.get("a") == b"second"
+    assert second.series("s") == []
+    assert second.positions() == {("t", 0): 9}
+    assert [event.value for event in second.told(0)] == [b"2"]
+
+
+def test_a_cleared_store_has_the_same_writer(open_store) -> None:
+    first, second = open_store(), open_store()
+    assert first.hold(30.0)
+    first.clear()
+    assert not second.hold(30.0)
+    first.apply([Put("a", b"1")], {})
+
+
+def test_many_that_take_the_lease_at_once_are_one_writer(open_store) -> None:
+    stores = [open_store() for _ in range(6)]
+    together = threading.Barrier(len(stores))
+    holding: list[Store] = []
+
+    def take(one: Store) -> None:
+        together.wait()
+        if one.hold(30.0):
+            holding.append(one)
+
+    threads = [threading.Thread(target=take, args=(one,)) for one in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(holding) == 1
 
 
 def test_threads_read_while_one_writes(store) -> None:
