@@ -1,6 +1,9 @@
 """Ports in a row that nobody listens on, for processes that take the next ones."""
 
+import os
 import socket
+
+_STARTS = range(21_000, 30_000, 50)
 
 
 def are_free(ports):
@@ -17,5 +20,10 @@ def are_free(ports):
 
 
 def free_ports(count):
-    """The first of some ports in a row that nobody has now."""
-    return next(n for n in range(21_000, 30_000, 50) if are_free(range(n, n + count)))
+    """The first of some ports in a row that nobody has now.
+
+    Each process begins at a place of its own: two that look at once find different ones.
+    """
+    begin = os.getpid() % len(_STARTS)
+    starts = (*_STARTS[begin:], *_STARTS[:begin])
+    return next(n for n in starts if are_free(range(n, n + count)))

@@ -1,5 +1,5 @@
 /** The frame of every page: navigation, which portfolio, how fresh what is shown is. */
-import { Anchor, AppShell, Badge, Burger, Group, NavLink, PasswordInput, Button, Select, Stack, Text, Title, useMantineColorScheme } from "@mantine/core";
+import { Anchor, AppShell, Badge, Burger, Group, NavLink, PasswordInput, Button, Select, Stack, Text, Title, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { lazy, Suspense, useEffect, useState, type ComponentType, type FormEvent } from "react";
 import { NavLink as RouterLink, Route, Routes, useLocation, useSearchParams } from "react-router";
@@ -9,6 +9,7 @@ import { usePortfolios } from "./api/queries";
 import { Overview } from "./pages/overview";
 import { Failure, Waiting } from "./ui/states";
 import { ago, instant } from "./units/format";
+import { plain } from "./units/words";
 
 export interface PageProps {
   portfolio: string;
@@ -110,14 +111,15 @@ function StatusStrip({ portfolio, live }: PageProps & { live: Live }) {
     document.title = `${status === "live" ? "" : `${status} · `}${portfolio}`;
   }, [status, portfolio]);
   return (
-    <Group gap="xs" role="status" aria-label="Freshness">
+    <Group gap="xs" role="status" aria-label="Freshness" data-status={status}>
       <Badge color={COLOURS[status] ?? "gray"} variant="filled" autoContrast>
-        {status.replace("_", " ")}
+        {plain(status)}
       </Badge>
       <Text size="sm">{portfolio}</Text>
       {line !== undefined && (
         <Text size="sm" c="dimmed">
-          newest bar {instant(line.as_of)} · {line.mode ?? "no bar yet"}
+          newest bar {instant(line.as_of)}
+          {line.mode === "live" || line.mode === status ? "" : ` · ${plain(line.mode ?? "no bar yet")}`}
         </Text>
       )}
       <Text size="sm" c="dimmed">
@@ -137,8 +139,8 @@ function useNow(every: number): number {
 }
 
 function SchemeButton() {
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
-  const next = colorScheme === "dark" ? "light" : "dark";
+  const { setColorScheme } = useMantineColorScheme();
+  const next = useComputedColorScheme("light") === "dark" ? "light" : "dark";
   return (
     <Button size="compact-xs" variant="default" onClick={() => setColorScheme(next)}>
       {next === "dark" ? "Dark" : "Light"}

@@ -13,7 +13,7 @@ const RETRY_MS = 1_000;
 const REFRESH_MS = 400;
 const TOUCHES: Record<string, string[]> = {
   weights: ["weights", "strategies"],
-  performance: ["performance"],
+  performance: ["performance", "shadows"],
   optimization: ["optimization", "history", "covariance"],
   rebalance: ["history", "optimization", "audit"],
 };

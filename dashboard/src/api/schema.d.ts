@@ -104,6 +104,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/portfolio/frontier": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Frontier
+         * @description Tell what return each volatility can buy within the limits, and where the mix stands.
+         */
+        get: operations["frontier_portfolio_frontier_get"];
+        put?: never;
+        /**
+         * Frontier Within
+         * @description Tell the efficient frontier within other limits than the policy's; nothing is changed.
+         */
+        post: operations["frontier_within_portfolio_frontier_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/portfolio/history": {
         parameters: {
             query?: never;
@@ -240,6 +264,26 @@ export interface paths {
          * @description Tell what became of a manual rebalance.
          */
         get: operations["rebalance_status_portfolio_rebalances__request_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/portfolio/shadows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shadows
+         * @description Tell what paper books that follow other policies would have made of the same bars.
+         */
+        get: operations["shadows_portfolio_shadows_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -503,6 +547,39 @@ export interface components {
             strategy: string | null;
         };
         /**
+         * BookOverTime
+         * @description One book: as it stands, its deepest drawdown, and its past, thinned.
+         *
+         *         ``max_drawdown`` is the least NAV / peak - 1 over all its bars, 0 where it never fell.
+         */
+        BookOverTime: {
+            book: string;
+            max_drawdown: number;
+            newest: components["schemas"]["ShadowBook"];
+            objective: string;
+            points: components["schemas"]["BookPoint"][];
+            since: string | null;
+        };
+        /**
+         * BookPoint
+         * @description One book at the close of a bar of the past; regret is a gap in cumulative log NAV.
+         */
+        BookPoint: {
+            /**
+             * Format: date-time
+             * @description RFC 3339 instant with a zone
+             * @example 2024-05-31T20:00:00Z
+             */
+            bar_end: string;
+            cost_total: number;
+            nav: number;
+            regret_best: number | null;
+            regret_equal: number | null;
+            return_net: number;
+            sharpe: number | null;
+            turnover_total: number;
+        };
+        /**
          * Cash
          * @description Bounds of cash, and its simple return per bar.
          */
@@ -523,6 +600,30 @@ export interface components {
             held: number;
             /** @description share of NAV */
             target: number;
+        };
+        /**
+         * ConstraintOverrides
+         * @description Limits that stand in place of the policy's for one decision; those left out stay.
+         *
+         *         ``null`` lifts a limit. ``families`` changes the families that it names, and no others;
+         *         ``correlation`` replaces all limits on correlation. A strategy's own bounds still come first.
+         */
+        ConstraintOverrides: {
+            cardinality_max?: number | null;
+            correlation?: components["schemas"]["CorrelationLimits"] | null;
+            cvar_max?: number | null;
+            families?: {
+                [key: string]: components["schemas"]["FamilyLimit"] | null;
+            };
+            leverage_max?: number | null;
+            position_min?: number | null;
+            risk_contribution_max?: number | null;
+            turnover_max?: number | null;
+            volatility_max?: number | null;
+            /** @description share of the portfolio's NAV, 100 at the most */
+            weight_max?: number;
+            /** @description share of the portfolio's NAV, 100 at the most */
+            weight_min?: number;
         };
         /**
          * Constraints
@@ -1176,6 +1277,80 @@ export interface components {
             from_returns: true;
         };
         /**
+         * Frontier
+         * @description The efficient frontier within the limits, at the bar it names; nothing was changed.
+         *
+         *         ``knee`` and ``tangency`` (the largest Sharpe ratio) are places in ``points``, which rise in
+         *         return and volatility. Where ``outcome`` is not solved there are none, and ``reason`` says why.
+         */
+        Frontier: {
+            as_of: string | null;
+            /**
+             * Format: date-time
+             * @description RFC 3339 instant with a zone
+             * @example 2024-05-31T20:00:00Z
+             */
+            bar_end: string;
+            bar_number: number;
+            excluded: {
+                [key: string]: string;
+            };
+            knee: number | null;
+            marks: components["schemas"]["FrontierMark"][];
+            objective: string;
+            /** @enum {unknown} */
+            outcome: "failed" | "infeasible" | "not_estimated" | "solved" | "too_few_eligible";
+            points: components["schemas"]["FrontierPoint"][];
+            /** @description id of a portfolio */
+            portfolio_id: string;
+            reason: string;
+            /** @enum {unknown} */
+            status: "degraded" | "live" | "stale" | "warming_up";
+            strategies: string[];
+            tangency: number | null;
+            version: string;
+        };
+        /**
+         * FrontierMark
+         * @description A mix to look at beside the frontier; ``within`` tells whether it keeps every limit.
+         *
+         *         ``held`` is what is held, ``target`` that of the newest command, ``optimum`` what would be
+         *         decided now, ``equal_weight`` 1/N, and ``strategy`` one strategy alone.
+         */
+        FrontierMark: {
+            /** @enum {unknown} */
+            kind: "equal_weight" | "held" | "optimum" | "strategy" | "target";
+            name: string;
+            return_annual: number;
+            sharpe: number | null;
+            volatility_annual: number;
+            within: boolean;
+        };
+        /**
+         * FrontierOrder
+         * @description A frontier within other limits than the policy's.
+         */
+        FrontierOrder: {
+            /** @default null */
+            overrides: components["schemas"]["Overrides"] | null;
+            /** @default 20 */
+            points: number;
+        };
+        /**
+         * FrontierPoint
+         * @description The mix of the least volatility for its return, ex ante and annual; no ``sharpe`` at 0.
+         */
+        FrontierPoint: {
+            /** @description share of NAV */
+            cash: number;
+            return_annual: number;
+            sharpe: number | null;
+            volatility_annual: number;
+            weights: {
+                [key: string]: number;
+            };
+        };
+        /**
          * GateCheck
          * @description Whether the trade is worth its cost: passes where ``gain`` exceeds ``k`` times ``cost``.
          *
@@ -1348,6 +1523,18 @@ export interface components {
             drawdown: components["schemas"]["DrawdownOverlay"] | null;
         };
         /**
+         * Overrides
+         * @description What one manual decision seeks and is bounded by, where that is not as the policy has it.
+         *
+         *         ``objective`` replaces the policy's as a whole; ``constraints`` changes those that it names.
+         */
+        Overrides: {
+            /** @default null */
+            constraints: components["schemas"]["ConstraintOverrides"] | null;
+            /** @default null */
+            objective: components["schemas"]["Objective"] | null;
+        };
+        /**
          * Performance
          * @description Net performance bar by bar, thinned from ``bars``; figures of each window now.
          */
@@ -1465,6 +1652,8 @@ export interface components {
             portfolio_id: string;
             /** @default {} */
             rebalance: components["schemas"]["Rebalance"];
+            /** @default [] */
+            shadows: components["schemas"]["Shadow"][];
             strategies: components["schemas"]["StrategyEntry"][] | components["schemas"]["FromReturns"];
         };
         /**
@@ -1506,9 +1695,11 @@ export interface components {
         };
         /**
          * PreviewOrder
-         * @description A what-if.
+         * @description A what-if; ``overrides`` as those of a rebalance.
          */
         PreviewOrder: {
+            /** @default null */
+            overrides: components["schemas"]["Overrides"] | null;
             /** @default  */
             reason: string;
         };
@@ -1655,10 +1846,14 @@ export interface components {
         /**
          * RebalanceOrder
          * @description A manual rebalance, or with ``dry_run`` only its preview.
+         *
+         *         ``overrides`` hold for this one decision, and are kept with it.
          */
         RebalanceOrder: {
             /** @default false */
             dry_run: boolean;
+            /** @default null */
+            overrides: components["schemas"]["Overrides"] | null;
             /** @default  */
             reason: string;
         };
@@ -1754,6 +1949,62 @@ export interface components {
             scope: string;
         };
         /**
+         * Shadow
+         * @description A paper book that follows another objective on the same live data; it is never commanded.
+         *
+         *         ``constraints`` take the place of the portfolio's as a whole; left out, they are the same.
+         */
+        Shadow: {
+            /** @default null */
+            constraints: components["schemas"]["Constraints"] | null;
+            name: string;
+            objective: components["schemas"]["Objective"];
+        };
+        /**
+         * ShadowBook
+         * @description One book at the close of one bar, in simple returns and shares of its own NAV.
+         *
+         *         A book begins as a copy of the main one, at the close of the bar ``since`` (null: before the
+         *         first bar). ``turnover_total`` and ``cost_total`` are sums over the bars since then. ``sharpe``
+         *         is that of ``return_net`` over the record's window, of ``n_obs`` returns: null where undefined.
+         *
+         *         Regret is a gap in cumulative log NAV, positive where the other book is ahead:
+         *         ``regret_best`` = max over all books of ln(NAV) - ln(NAV of this one), never below 0, and
+         *         ``regret_equal`` = ln(NAV of ``equal``) - ln(NAV of this one); null where a NAV is 0.
+         *
+         *         ``outcome`` is told with a bar at which the main book asked its optimizer: ``decided`` comes
+         *         with ``target`` (over the record's ``strategies``) and ``target_cash``, ``held`` with the
+         *         ``reason`` why this book stays as it is. The main book has neither: its decisions are told
+         *         elsewhere.
+         */
+        ShadowBook: {
+            book: string;
+            cost: number;
+            cost_total: number;
+            n_obs: number;
+            nav: number;
+            objective: string;
+            /**
+             * @default
+             * @enum {unknown}
+             */
+            outcome: "" | "decided" | "held";
+            /** @default  */
+            reason: string;
+            regret_best: number | null;
+            regret_equal: number | null;
+            return_net: number;
+            sharpe: number | null;
+            /** @default null */
+            since: string | null;
+            /** @default [] */
+            target: number[];
+            /** @default null */
+            target_cash: number | null;
+            turnover: number;
+            turnover_total: number;
+        };
+        /**
          * ShadowPrice
          * @description What one more percentage point of a limit would do.
          *
@@ -1773,6 +2024,24 @@ export interface components {
             side: "max" | "min";
             /** @default null */
             strategy: string | null;
+        };
+        /**
+         * Shadows
+         * @description Paper books beside the portfolio: ``main`` is the portfolio itself, ``equal`` is 1/N.
+         *
+         *         ``window`` is how many bars the Sharpe ratios look back; ``bars`` were thinned.
+         */
+        Shadows: {
+            as_of: string | null;
+            bar_end: string | null;
+            bars: number;
+            books: components["schemas"]["BookOverTime"][];
+            /** @description id of a portfolio */
+            portfolio_id: string;
+            /** @enum {unknown} */
+            status: "degraded" | "live" | "stale" | "warming_up";
+            version: string;
+            window: number | null;
         };
         /**
          * SignalLimit
@@ -1990,11 +2259,14 @@ export interface components {
          * Trigger
          * @description Why the mix was looked at: the measured value against its threshold.
          *
-         *         ``reason`` holds the words of the person for a manual one.
+         *         ``reason`` holds the words of the person for a manual one, ``overrides`` what they wanted for
+         *         that one decision in place of the policy's own.
          */
         Trigger: {
             /** @enum {unknown} */
             kind: "correlation_break" | "drawdown" | "drift" | "drift_risk" | "manual" | "risk" | "schedule" | "turbulence" | "volatility_regime";
+            /** @default null */
+            overrides: components["schemas"]["Overrides"] | null;
             /** @default  */
             reason: string;
             /** @default null */
@@ -2140,6 +2412,15 @@ export interface operations {
                     "application/json": components["schemas"]["Probe"];
                 };
             };
+            /** @description The request cannot be used */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
         };
     };
     metrics_metrics_get: {
@@ -2159,6 +2440,15 @@ export interface operations {
                 content: {
                     "application/json": unknown;
                     "text/plain": string;
+                };
+            };
+            /** @description The request cannot be used */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
         };
@@ -2410,6 +2700,245 @@ export interface operations {
             };
             /** @description None of the formats asked for is offered */
             406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The request cannot be used */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A part that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    frontier_portfolio_frontier_get: {
+        parameters: {
+            query?: {
+                /** @description The portfolio; without it, the default one. */
+                portfolio_id?: string | null;
+                points?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The frontier. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Frontier"];
+                };
+            };
+            /** @description Nothing changed since the version named. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description None of the formats asked for is offered */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The request conflicts with one under way */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The request cannot be used */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A part that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    frontier_within_portfolio_frontier_post: {
+        parameters: {
+            query?: {
+                /** @description The portfolio; without it, the default one. */
+                portfolio_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "overrides": {
+                 *         "constraints": {
+                 *           "weight_max": 0.5
+                 *         }
+                 *       },
+                 *       "points": 20
+                 *     }
+                 */
+                "application/json": components["schemas"]["FrontierOrder"];
+            };
+        };
+        responses: {
+            /** @description The frontier within other limits. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Frontier"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The request conflicts with one under way */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The state has moved on */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The body must be JSON */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3344,6 +3873,104 @@ export interface operations {
             };
         };
     };
+    shadows_portfolio_shadows_get: {
+        parameters: {
+            query?: {
+                /** @description The portfolio; without it, the default one. */
+                portfolio_id?: string | null;
+                /** @description Only bars that end after this instant. */
+                from?: string | null;
+                /** @description Only bars that end before it. */
+                to?: string | null;
+                max_points?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Paper books. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Shadows"];
+                };
+            };
+            /** @description Nothing changed since the version named. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A token is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description None of the formats asked for is offered */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The request cannot be used */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A part that this needs does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     stream_portfolio_stream_get: {
         parameters: {
             query?: {
@@ -3724,6 +4351,15 @@ export interface operations {
                     "application/json": components["schemas"]["Probe"];
                 };
             };
+            /** @description The request cannot be used */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
             /** @description They do not. */
             503: {
                 headers: {
@@ -4071,6 +4707,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Version"];
+                };
+            };
+            /** @description The request cannot be used */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
         };

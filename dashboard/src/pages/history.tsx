@@ -1,29 +1,42 @@
 /** Every evaluation of the mix, and why. */
-import { Anchor, Badge, Button, Drawer, Group, Select, Stack, Table, Text, Title } from "@mantine/core";
-import { useSearchParams } from "react-router";
-import { useDecision, useHistory } from "../api/queries";
-import type { PageProps } from "../app";
-import { Ready } from "../ui/states";
-import { bps, change, figure, instant, share, triggerWords } from "../units/format";
+import { Anchor, Badge, Button, Drawer, Group, Select, Stack, Text, Title } from "@mantine/core";
 import type { Schemas } from "../api/client";
+import { useDecision, useHistory } from "../api/queries";
+import { useSearch } from "../api/search";
+import type { PageProps } from "../app";
+import { Effect, Limits, Trades, WaysOut } from "../ui/decision";
+import { Ready } from "../ui/states";
+import { Figures, Name, type Column } from "../ui/table";
+import { bps, change, figure, instant, share } from "../units/format";
+import { outcomeWords, plain, triggerWords } from "../units/words";
 
 const COLOURS: Record<string, string> = { filled: "green", acked: "blue", published: "blue", declined: "gray", rejected: "red", expired: "red", superseded: "gray" };
+const TRIGGERS = ["schedule", "drift", "manual", "risk", "drift_risk", "turbulence", "correlation_break", "volatility_regime", "drawdown"];
+const COLUMNS: Column[] = [
+  { name: "Bar" },
+  { name: "Trigger" },
+  { name: "Turnover", right: true },
+  { name: "Cost", right: true, wide: true },
+  { name: "Status" },
+  { name: "Reason", wide: true },
+  { name: "Compare" },
+];
 
 export default function History({ portfolio }: PageProps) {
-  const [search, setSearch] = useSearchParams();
-  const set = (key: string, value: string | null): void => {
-    const next = new URLSearchParams(search);
-    if (value === null) next.delete(key);
-    else next.set(key, value);
-    if (key !== "cursor" && key !== "decision") next.delete("cursor");
-    setSearch(next);
-  };
+  const [search, setSearch] = useSearch();
   const filter: Record<string, string | number> = { limit: 50 };
   for (const key of ["trigger", "outcome", "cursor"]) {
     const value = search.get(key);
     if (value !== null) filter[key] = value;
   }
   const history = useHistory(portfolio, filter);
+  const narrow = (key: string) => (value: string | null) => setSearch({ [key]: value, cursor: null });
+  const chosen = search.get("compare")?.split(",") ?? [];
+  const toggle = (id: string): void => {
+    const next = chosen.includes(id) ? chosen.filter((one) => one !== id) : [...chosen, id].slice(-2);
+    setSearch({ compare: next.length > 0 ? next.join(",") : null });
+  };
+  const opened = search.get("decision");
   return (
     <Stack gap="sm">
       <Group justify="space-between">
@@ -31,63 +44,51 @@ export default function History({ portfolio }: PageProps) {
           Decisions
         </Title>
         <Group gap="xs">
-          <Select aria-label="Trigger" placeholder="Any trigger" clearable size="xs" data={["schedule", "drift", "manual", "risk"]} value={search.get("trigger")} onChange={(v) => set("trigger", v)} />
-          <Select aria-label="Outcome" placeholder="Any outcome" clearable size="xs" data={["accepted", "declined"]} value={search.get("outcome")} onChange={(v) => set("outcome", v)} />
+          <Select aria-label="Trigger" placeholder="Any trigger" clearable size="xs" w={130} data={TRIGGERS.map((value) => ({ value, label: plain(value) }))} value={search.get("trigger")} onChange={narrow("trigger")} />
+          <Select aria-label="Outcome" placeholder="Any outcome" clearable size="xs" w={130} data={["accepted", "declined"]} value={search.get("outcome")} onChange={narrow("outcome")} />
           <Anchor size="sm" href={`/portfolio/history?portfolio_id=${portfolio}&limit=500`} download="decisions.json">
             Export
           </Anchor>
         </Group>
       </Group>
+      {chosen.length === 1 && <Text size="sm">Mark another decision to compare the two.</Text>}
+      {chosen.length === 2 && <Comparison ids={[chosen[0] ?? "", chosen[1] ?? ""]} close={() => setSearch({ compare: null })} />}
       <Ready of={history}>
         {(data) => (
           <>
-            <Table.ScrollContainer minWidth={640}>
-              <Table verticalSpacing={4} style={{ fontVariantNumeric: "tabular-nums" }}>
-                <Table.Thead>
-                  <Table.Tr>
-                    <Table.Th>Bar</Table.Th>
-                    <Table.Th>Trigger</Table.Th>
-                    <Table.Th ta="right">Turnover</Table.Th>
-                    <Table.Th ta="right">Cost</Table.Th>
-                    <Table.Th>Status</Table.Th>
-                    <Table.Th>Reason</Table.Th>
-                  </Table.Tr>
-                </Table.Thead>
-                <Table.Tbody>
-                  {data.items.map((item) => (
-                    <Table.Tr key={item.decision_id}>
-                      <Table.Td>
-                        <Anchor component="button" size="sm" onClick={() => set("decision", item.decision_id)}>
-                          {instant(item.bar_end)}
-                        </Anchor>
-                      </Table.Td>
-                      <Table.Td>{triggerWords(item.trigger)}</Table.Td>
-                      <Table.Td ta="right">{share(item.turnover)}</Table.Td>
-                      <Table.Td ta="right">{bps(item.cost)}</Table.Td>
-                      <Table.Td>
-                        <Badge size="sm" variant="light" color={COLOURS[item.lifecycle] ?? "gray"}>
-                          {item.lifecycle}
-                        </Badge>
-                      </Table.Td>
-                      <Table.Td>{item.reason}</Table.Td>
-                    </Table.Tr>
-                  ))}
-                </Table.Tbody>
-              </Table>
-            </Table.ScrollContainer>
+            <Figures
+              label="Decisions, newest first"
+              columns={COLUMNS}
+              rows={data.items.map((item) => ({
+                key: item.decision_id,
+                cells: [
+                  <Anchor component="button" className="pair" onClick={() => setSearch({ decision: item.decision_id })}>
+                    {instant(item.bar_end)}
+                  </Anchor>,
+                  triggerWords(item.trigger),
+                  share(item.turnover),
+                  bps(item.cost),
+                  <Badge size="sm" variant="dot" color={COLOURS[item.lifecycle] ?? "gray"}>
+                    {item.lifecycle}
+                  </Badge>,
+                  plain(item.reason),
+                  <input type="checkbox" aria-label={`Compare the decision of ${instant(item.bar_end)}`} checked={chosen.includes(item.decision_id)} onChange={() => toggle(item.decision_id)} />,
+                ],
+              }))}
+            />
             <Group>
-              <Button size="xs" variant="default" disabled={search.get("cursor") === null} onClick={() => set("cursor", null)}>
+              <Button size="xs" variant="default" disabled={search.get("cursor") === null} onClick={() => setSearch({ cursor: null })}>
                 Newest
               </Button>
-              <Button size="xs" variant="default" disabled={data.next_cursor === null} onClick={() => set("cursor", data.next_cursor)}>
+              <Button size="xs" variant="default" disabled={data.next_cursor === null} onClick={() => setSearch({ cursor: data.next_cursor })}>
                 Older
               </Button>
             </Group>
           </>
         )}
       </Ready>
-      <Drawer opened={search.get("decision") !== null} onClose={() => set("decision", null)} position="right" size="lg" title="Decision">
-        {search.get("decision") !== null && <Detail id={search.get("decision") ?? ""} />}
+      <Drawer opened={opened !== null} onClose={() => setSearch({ decision: null })} position="right" size="lg" title="Decision" closeButtonProps={{ "aria-label": "Close" }}>
+        {opened !== null && <Detail id={opened} />}
       </Drawer>
     </Stack>
   );
@@ -99,56 +100,18 @@ function Detail({ id }: { id: string }) {
 
 function Explained({ detail }: { detail: Schemas["DecisionDetail"] }) {
   const { decision } = detail;
-  const stages = decision.stages;
   return (
     <Stack gap="sm">
-      <Text>
-        At the bar ending {instant(decision.bar_end)}: {triggerWords({ ...decision.trigger })}. {decision.outcome === "declined" ? `Declined: ${decision.reason}. The held weights stay.` : `Accepted: ${decision.objective} by ${decision.solver}.`}
-      </Text>
-      {decision.ex_ante !== null && (
-        <Text size="sm">
-          Volatility {share(decision.ex_ante_held?.volatility_annual)} → {share(decision.ex_ante.volatility_annual)}; turnover {share(decision.turnover)}; cost {bps(decision.cost)}.
-        </Text>
-      )}
+      <Text>{outcomeWords(decision)}</Text>
+      <WaysOut decision={decision} />
+      <Effect decision={decision} />
       {Object.entries(decision.excluded).map(([name, why]) => (
         <Text size="sm" key={name}>
-          {name} takes no part: {String(why)}
+          {name} takes no part: {plain(why)}.
         </Text>
       ))}
-      {decision.binding.map((limit, i) => (
-        <Text size="sm" key={i}>
-          Held back by {limit.constraint}
-          {limit.strategy ? ` of ${limit.strategy}` : ""} ({limit.side}), price {figure(limit.price, 5)}
-        </Text>
-      ))}
-      {stages !== null && (
-        <Table verticalSpacing={2} style={{ fontVariantNumeric: "tabular-nums" }}>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Strategy</Table.Th>
-              <Table.Th ta="right">Held</Table.Th>
-              <Table.Th ta="right">Solved</Table.Th>
-              <Table.Th ta="right">Sent</Table.Th>
-              <Table.Th ta="right">Change</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {decision.strategies.map((name, i) => {
-              const [before, raw, after] = [stages.held[i] ?? 0, stages.raw[i] ?? 0, stages.rounded[i] ?? 0];
-              if (before === 0 && after === 0) return null;
-              return (
-                <Table.Tr key={name}>
-                  <Table.Td>{name}</Table.Td>
-                  <Table.Td ta="right">{share(before)}</Table.Td>
-                  <Table.Td ta="right">{share(raw)}</Table.Td>
-                  <Table.Td ta="right">{share(after)}</Table.Td>
-                  <Table.Td ta="right">{change(after - before)}</Table.Td>
-                </Table.Tr>
-              );
-            })}
-          </Table.Tbody>
-        </Table>
-      )}
+      <Limits decision={decision} />
+      <Trades decision={decision} />
       {detail.reports.map((report) => (
         <Text size="sm" key={report.report_id}>
           {report.status} by {report.executor || "the execution layer"} at {instant(report.as_of)} {report.reason}
@@ -158,5 +121,51 @@ function Explained({ detail }: { detail: Schemas["DecisionDetail"] }) {
         {decision.decision_id}
       </Text>
     </Stack>
+  );
+}
+
+/** Two decisions side by side: what was sent, and what the estimates expected of it. */
+function Comparison({ ids, close }: { ids: [string, string]; close: () => void }) {
+  const [one, other] = [useDecision(ids[0]), useDecision(ids[1])];
+  return (
+    <Stack gap="xs" data-testid="comparison">
+      <Group justify="space-between">
+        <Title order={3} size="h5">
+          Two decisions compared
+        </Title>
+        <Button size="compact-xs" variant="default" onClick={close}>
+          Close
+        </Button>
+      </Group>
+      <Ready of={one}>{(first) => <Ready of={other}>{(second) => <Sides sides={[first.decision, second.decision]} />}</Ready>}</Ready>
+    </Stack>
+  );
+}
+
+function Sides({ sides }: { sides: [Schemas["Decision"], Schemas["Decision"]] }) {
+  const [first, second] = sides[0].bar_end <= sides[1].bar_end ? sides : [sides[1], sides[0]];
+  const columns: Column[] = [{ name: "" }, { name: instant(first.bar_end), right: true }, { name: instant(second.bar_end), right: true }, { name: "Change", right: true }];
+  const told = (name: string, of: (decision: Schemas["Decision"]) => string) => ({ key: name, cells: [name, of(first), of(second), ""] });
+  const sent = (decision: Schemas["Decision"]) => new Map(decision.strategies.map((name, i) => [name, decision.stages?.rounded[i] ?? 0]));
+  const [before, after] = [sent(first), sent(second)];
+  const names = [...new Set([...before.keys(), ...after.keys()])]
+    .map((name) => ({ name, from: before.get(name) ?? 0, to: after.get(name) ?? 0 }))
+    .filter(({ from, to }) => from !== 0 || to !== 0)
+    .sort((a, b) => Math.abs(b.to - b.from) - Math.abs(a.to - a.from));
+  return (
+    <Figures
+      label="Two decisions compared"
+      columns={columns.map((column, i) => (i === 2 && column.name === columns[1]?.name ? { ...column, name: `${column.name} (2)` } : column))}
+      rows={[
+        told("Trigger", (d) => triggerWords({ ...d.trigger })),
+        told("Outcome", (d) => (d.outcome === "declined" ? `declined: ${plain(d.reason)}` : "accepted")),
+        told("Objective", (d) => plain(d.objective)),
+        told("Turnover", (d) => share(d.turnover)),
+        told("Cost", (d) => bps(d.cost)),
+        told("Volatility", (d) => share(d.ex_ante?.volatility_annual)),
+        told("Sharpe", (d) => figure(d.ex_ante?.sharpe)),
+        ...names.map(({ name, from, to }) => ({ key: `weight ${name}`, cells: [<Name>{name}</Name>, share(from), share(to), change(to - from)] })),
+      ]}
+    />
   );
 }

@@ -5,10 +5,12 @@ type Number = number | null | undefined;
 const known = (value: Number): value is number => value !== null && value !== undefined;
 
 const percent2 = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const percent1 = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const signed2 = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "exceptZero" });
 
 /** A share as a percentage: 0.1234 is "12.34%". */
-export const share = (value: Number): string => (known(value) ? percent2.format(value) : MISSING);
+export const share = (value: Number, digits?: 1): string =>
+  known(value) ? (digits === 1 ? percent1 : percent2).format(value) : MISSING;
 
 /** A change of a share, with its sign. */
 export const change = (value: Number): string => (known(value) ? signed2.format(value) : MISSING);
@@ -33,21 +35,4 @@ export function ago(milliseconds: number): string {
   if (seconds < 60) return `${seconds} s ago`;
   if (seconds < 3600) return `${Math.round(seconds / 60)} min ago`;
   return `${Math.round(seconds / 3600)} h ago`;
-}
-
-/** Why a decision was looked for, in words. */
-export function triggerWords(trigger: Record<string, unknown>): string {
-  const { kind, value, threshold, reason } = trigger;
-  switch (kind) {
-    case "schedule":
-      return `${String(threshold)} schedule`;
-    case "drift":
-      return `drift ${share(Number(value))} above ${share(Number(threshold))}`;
-    case "manual":
-      return reason ? `manual: ${String(reason)}` : "manual";
-    case "risk":
-      return reason ? `risk: ${String(reason)}` : "risk";
-    default:
-      return String(kind);
-  }
 }
