@@ -91,6 +91,8 @@ class RebalanceConsumer:
     instance_id
         Names this process among the members, so that after a crash it is given its portfolios
         again at once; a second process of the same name ends the first.
+    security
+        What logs the clients in (:meth:`streams.settings.KafkaSettings.security`).
     log
         Where alarms go.
 
@@ -104,7 +106,7 @@ class RebalanceConsumer:
                 consumer.ack(command, "filled", filled_weights=fills)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the first two say what it is, the others have names
         self,
         bootstrap: str,
         executor_id: str,
@@ -112,6 +114,7 @@ class RebalanceConsumer:
         scope: str = "",
         clock: Clock | None = None,
         instance_id: str | None = None,
+        security: Mapping[str, str] | None = None,
         log: structlog.typing.FilteringBoundLogger | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
@@ -122,15 +125,15 @@ class RebalanceConsumer:
         self._log = structlog.get_logger("apse.execution") if log is None else log
         self._places: dict[int, Place] = {}
         self._held: dict[CommandKey, Held] = {}
-        self._reporter = Reporter(bootstrap, self._topics[REPORTS.name], executor_id)
-        self._consumer = Consumer(
-            group_consumer_config(
-                bootstrap,
-                group=f"{scope}execution.{executor_id}",
-                client_id=executor_id,
-                instance_id=instance_id,
-            )
+        self._security = dict(security or {})
+        self._reporter = Reporter(bootstrap, self._topics[REPORTS.name], executor_id, security)
+        config = group_consumer_config(
+            bootstrap,
+            group=f"{scope}execution.{executor_id}",
+            client_id=executor_id,
+            instance_id=instance_id,
         )
+        self._consumer = Consumer(config | self._security)
 
     def __enter__(self) -> Self:
         """Join the group.
@@ -370,7 +373,7 @@ class RebalanceConsumer:
         numbers = [place.partition for place in commands]
         reports = self._topics[REPORTS.name]
         for number, answers in read_answers(
-            self._bootstrap, reports, numbers, self._executor
+            self._bootstrap, reports, numbers, self._executor, self._security
         ).items():
             place = self._places[number] = Place(gate=CommandGate())
             for answered, as_of_ns in answers:

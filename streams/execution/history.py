@@ -5,7 +5,7 @@ command, the digest of the content it answered, and whether the answer was final
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, get_args
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -45,7 +45,13 @@ def tail_offset(records: int) -> int:
     return TAIL_BASE - records
 
 
-def read_answers(bootstrap: str, topic: str, partitions: Sequence[int], executor: str) -> History:
+def read_answers(
+    bootstrap: str,
+    topic: str,
+    partitions: Sequence[int],
+    executor: str,
+    security: Mapping[str, str] | None = None,
+) -> History:
     """Read the newest reports of an executor in each partition, oldest first.
 
     Parameters
@@ -58,6 +64,8 @@ def read_answers(bootstrap: str, topic: str, partitions: Sequence[int], executor
         Which of its partitions.
     executor
         Reports of others are passed over.
+    security
+        What logs the reader in at the broker, in librdkafka's own names.
 
     Returns
     -------
@@ -70,7 +78,8 @@ def read_answers(bootstrap: str, topic: str, partitions: Sequence[int], executor
         When the end is not reached within :data:`READ_TIMEOUT_S`.
     """
     answers: History = {partition: [] for partition in partitions}
-    consumer = Consumer(reader_config(bootstrap, client_id=f"{executor}-history"))
+    config = reader_config(bootstrap, client_id=f"{executor}-history")
+    consumer = Consumer(config | dict(security or {}))
     try:
         start = tail_offset(REPORTS_MAX)
         consumer.assign([TopicPartition(topic, partition, start) for partition in partitions])

@@ -27,12 +27,16 @@ REJECTION: Final = "rejected on request: paper venue closed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperSettings:
-    """What the paper executor needs to know; ``reject`` maps a portfolio's k-th command to why."""
+    """What the paper executor needs to know.
+
+    ``reject`` maps a portfolio's k-th command to why; ``security`` logs the clients in.
+    """
 
     bootstrap: str
     scope: str = ""
     executor_id: str = "paper"
     reject: Mapping[int, str] = field(default_factory=dict)
+    security: Mapping[str, str] = field(default_factory=dict, repr=False)  # it holds a password
 
 
 def paper_answer(command: RebalanceCommand, ordinal: int, reject: Mapping[int, str]) -> Answer:
@@ -61,6 +65,7 @@ def run(
         scope=settings.scope,
         clock=EventClock(),
         instance_id=f"{settings.executor_id}-1",
+        security=settings.security,
         log=log,
     ) as consumer:
         log.info("paper_executor_started", bootstrap=settings.bootstrap, scope=settings.scope)
@@ -93,18 +98,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--reject", type=int, action="append", default=[], help="number of a command to reject"
     )
     given = parser.parse_args(arguments)
-    settings = PaperSettings(
-        bootstrap=given.bootstrap,
-        scope=given.scope,
-        executor_id=given.executor_id,
-        reject=dict.fromkeys(given.reject, REJECTION),
-    )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log = structlog.get_logger("apse.paper")
     try:
         loaded = load_settings()
+        settings = PaperSettings(
+            bootstrap=given.bootstrap,
+            scope=given.scope,
+            executor_id=given.executor_id,
+            reject=dict.fromkeys(given.reject, REJECTION),
+            security=loaded.kafka.security(),
+        )
         serve(loaded.metrics, "executor", (), watch_broker(loaded))
         run(settings, stop, log)
     except ApseError as error:

@@ -1,5 +1,6 @@
 """Publish execution reports, and know of each that the broker has it."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from confluent_kafka import KafkaError, Producer
@@ -27,14 +28,22 @@ class Reporter:
         The reports, scope included.
     executor
         Stands in every report.
+    security
+        What logs the producer in at the broker, in librdkafka's own names.
     """
 
-    def __init__(self, bootstrap: str, topic: str, executor: str) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        executor: str,
+        security: Mapping[str, str] | None = None,
+    ) -> None:
         self._topic = topic
         self._executor = executor
         # One report at a time is waited for: there is nothing to linger for.
         config = producer_config(bootstrap, client_id=executor) | {"linger.ms": 0}
-        self._producer = Producer(config)
+        self._producer = Producer(config | dict(security or {}))
 
     def publish(
         self,

@@ -97,6 +97,7 @@ rebalance:
   gate: none                 # or {{k: 1.0}}: trade only for a gain above k times the cost
   cooldown_bars: 0
 # overlay: {{drawdown: {{start: 0.05, full: 0.2, floor: 0.3}}}}   # less weight in a drawdown
+# shadows: [{{name: parity, objective: {{type: risk_parity}}}}]   # paper books, 1/N always
 fallback: [hold]             # where no answer is found: other_solver | hrp | inverse_volatility
 # explain: {{prices: 4, resamples: 16}}   # prices of limits, error bars of weights
 """

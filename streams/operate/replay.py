@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from schemas.policy import PortfolioPolicy
-from schemas.topics import DECISIONS, METRICS, STATE
+from schemas.topics import DECISIONS, METRICS, SHADOWS, STATE
 from schemas.units import parse_instant
 from streams.core.calendar import bar_end
 from streams.core.errors import ApseError
@@ -27,6 +27,7 @@ from streams.runtime.files import (
     bar_of_record,
     decode_decision,
     decode_metrics,
+    decode_shadows,
     decode_state,
 )
 from streams.runtime.replay import ReplaySummary
@@ -95,6 +96,7 @@ class _Collector:
         self._files = files
         self._last_end_ns = last_end_ns
         self._metrics_end_ns = -1
+        self._books_end_ns = -1
 
     def take(self, record: Received) -> None:
         """Write one record."""
@@ -108,6 +110,11 @@ class _Collector:
             if state.bar_number >= self.summary.bars:
                 self._files.state(state)
                 self.summary.bars, self.summary.last = state.bar_number, state
+        elif record.topic == SHADOWS.name:
+            books = decode_shadows(record.value)
+            if parse_instant(books.bar_end) >= self._books_end_ns:
+                self._files.shadows(books)
+                self._books_end_ns = parse_instant(books.bar_end)
         else:
             decision = decode_decision(record.value)
             if decision.version > self.summary.decisions:
@@ -118,11 +125,12 @@ class _Collector:
 
     @property
     def complete(self) -> bool:
-        """Tell whether the last bar, its metrics and every decision are there."""
+        """Tell whether the last bar, its metrics and books and every decision are there."""
         last = self.summary.last
         if last is None or parse_instant(last.bar_end) < self._last_end_ns:
             return False
-        return self.summary.decisions == last.version and self._metrics_end_ns >= self._last_end_ns
+        told_ns = min(self._metrics_end_ns, self._books_end_ns)
+        return self.summary.decisions == last.version and told_ns >= self._last_end_ns
 
 
 def _collect(
@@ -131,7 +139,7 @@ def _collect(
     """Write records as they come, until all are there."""
     collector = _Collector(files, last_end_ns)
     heard_s = time.monotonic()
-    with Reader(kafka, (STATE, DECISIONS, METRICS)) as reader:
+    with Reader(kafka, (STATE, DECISIONS, METRICS, SHADOWS)) as reader:
         while not collector.complete:
             engine.check()
             received = reader.poll(0.2)

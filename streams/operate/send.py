@@ -22,10 +22,10 @@ from schemas.policy import PortfolioPolicy
 from schemas.topics import CONTROL, REGISTRY, RETURNS, RISK, SHARDS_DEFAULT, Topic
 from streams.core.errors import ApseError
 from streams.kafka.clients import producer_config
+from streams.operate.read import QUIET
 from streams.settings import KafkaSettings
 
 FLUSH_TIMEOUT_S = 60.0
-QUIET = {"log_level": 0}  # what goes wrong is said by us, not by the client library
 
 
 class SendError(ApseError):

@@ -77,7 +77,7 @@ def test_the_api_keeps_its_views_in_redis_and_asks_for_tokens():
     assert settings.api.tokens == f"/run/secrets/{secret}"
     assert secret in load()["secrets"]
     assert service["ports"][0].endswith(f":{settings.api.port}")
-    assert f":{settings.api.port}/livez" in service["healthcheck"]["test"][3]
+    assert f":{settings.api.port}/readyz" in service["healthcheck"]["test"][3]
 
 
 def test_the_executor_is_told_the_same_broker_as_its_environment():
@@ -150,7 +150,7 @@ def test_the_healthcheck_of_a_process_is_python_that_compiles():
     code = ENGINE["worker"]["healthcheck"]["test"]
     assert code[:3] == ["CMD", "python", "-c"]
     compile(code[3], "healthcheck", "exec")
-    assert "9464/metrics" in code[3]
+    assert "9464/readyz" in code[3]  # 503 is an error of urlopen, and so is no answer
 
 
 def test_a_variable_without_a_default_is_seen():

@@ -20,7 +20,7 @@ def test_a_ragged_file_gives_the_same_bytes_over_the_broker(
     assert here.json["decisions"] > 0
     assert here.json | {"out": ""} == there.json | {"out": ""}
     assert "%3|" not in there.err  # the client library's own log
-    for name in ("decisions.jsonl", "performance.csv", "weights.csv", "metrics.csv"):
+    for name in ("decisions.jsonl", "performance.csv", "weights.csv", "metrics.csv", "shadows.csv"):
         mine, theirs = ((tmp_path / where / name).read_bytes() for where in ("here", "there"))
         assert mine == theirs, name
 
