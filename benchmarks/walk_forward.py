@@ -51,13 +51,21 @@ SEED = 20_261_122
 DELAYS = (0, 1)
 COSTS_BPS = (0.0, 5.0, 20.0)
 TABLE_DELAY, TABLE_COST = 0, 5.0
-# That of the default policy's reference, and one that is low enough to bind more often.
-CLUSTERS = {
-    "apse, clusters from 0.6": {"cluster_limit": 0.6, "cluster_weight_max": 0.35},
-    "apse, clusters from 0.3": {"cluster_limit": 0.3, "cluster_weight_max": 0.25},
+SHIPPED, UNLIMITED = "apse, shipped policy", "apse, no correlation limit"
+NO_GATE: dict[str, Any] = {"rebalance": {"gate": "none"}, "costs": {"horizon_bars": None}}
+# Each differs from the shipped policy in what its name says, and in nothing else.
+VARIANTS: dict[str, dict[str, Any]] = {
+    SHIPPED: {},
+    UNLIMITED: {"constraints": {"correlation": None}},
+    "apse, clusters from 0.6": {
+        "constraints": {"correlation": {"cluster_limit": 0.6, "cluster_weight_max": 0.35}}
+    },
+    "apse, no gate": NO_GATE,
+    "apse, no gate, no correlation limit": NO_GATE | {"constraints": {"correlation": None}},
+    "apse, min_variance, no gate": NO_GATE | {"objective": {"type": "min_variance"}},
 }
-UNLIMITED = "apse, no correlation limit"
 CRISES = {"2008": ("2008-01-01", "2009-01-01"), "2020": ("2020-01-01", "2021-01-01")}
+ALL_YEARS = ("1990-01-01", "2023-01-01")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,13 +99,15 @@ def decisions_of(policy: PortfolioPolicy, table: ReturnsTable) -> list[Decision]
     return [each.message for each in outputs if isinstance(each.message, Decision)]
 
 
-def engine_targets(decisions: list[Decision], table: ReturnsTable) -> Targets:
-    """Return what the engine decided, by bar."""
+def engine_targets(
+    decisions: list[Decision], table: ReturnsTable, *, declined: bool = False
+) -> Targets:
+    """Return what the engine decided, by bar; with what its gate ``declined`` if asked."""
     place = {int(end): bar for bar, end in enumerate(table.stamps_ns)}
     column = {name: index for index, name in enumerate(table.names)}
     targets: Targets = {}
     for decision in decisions:
-        if decision.outcome != "accepted" or decision.stages is None:
+        if decision.stages is None or (decision.outcome != "accepted" and not declined):
             continue
         weights = np.zeros(len(table.names))
         for name, weight in zip(decision.strategies, decision.stages.rounded, strict=True):
@@ -226,12 +236,12 @@ def average_correlation(weights: FloatArray, rows: FloatArray) -> float:
     return float((together * np.corrcoef(rows, rowvar=False)).sum() / together.sum())
 
 
-def with_correlation(policy: PortfolioPolicy, limits: dict[str, float]) -> PortfolioPolicy:
-    """Return the policy with these limits on correlation, none where there are none."""
+def variant_of(policy: PortfolioPolicy, changes: dict[str, Any]) -> PortfolioPolicy:
+    """Return the policy with other keys in its sections; None takes a key out."""
     document: dict[str, Any] = msgspec.to_builtins(policy)
-    document["constraints"].pop("correlation", None)
-    if limits:
-        document["constraints"]["correlation"] = limits
+    for section, keys in changes.items():
+        merged = document[section] | keys
+        document[section] = {key: value for key, value in merged.items() if value is not None}
     return load_policy(document)
 
 
@@ -254,15 +264,10 @@ def tables() -> str:
     table = returns_table(policy)
     every: dict[str, Targets] = {}
     decisions: dict[str, list[Decision]] = {}
-    variants = {UNLIMITED: with_correlation(policy, {})} | {
-        name: with_correlation(policy, limits) for name, limits in CLUSTERS.items()
-    }
-    if policy not in variants.values():
-        variants["apse, shipped policy"] = policy
-    for name, variant in variants.items():
-        decisions[name] = decisions_of(variant, table)
+    for name, changes in VARIANTS.items():
+        decisions[name] = decisions_of(variant_of(policy, changes), table)
         every[name] = engine_targets(decisions[name], table)
-    asked = asked_at(decisions[UNLIMITED], table, policy.estimation.window_bars)
+    asked = asked_at(decisions[SHIPPED], table, policy.estimation.window_bars)
     for name, rule in peers(policy.constraints.weight_max).items():
         every[name] = {}
         for one in asked:
@@ -279,7 +284,7 @@ def tables() -> str:
         [
             _heading(table, asked, len(every), policy),
             _performance(every, nets),
-            _correlations(every, nets, asked, table),
+            _correlations(decisions, every, nets, asked, table),
         ]
     )
 
@@ -288,11 +293,10 @@ def _heading(table: ReturnsTable, asked: list[Asked], methods: int, policy: Port
     days = [np.datetime64(int(table.stamps_ns[one.bar]), "ns") for one in (asked[0], asked[-1])]
     first, last = (str(day.astype("datetime64[D]")) for day in days)
     tried = methods * len(DELAYS) * len(COSTS_BPS)
-    limited = "on" if policy.constraints.correlation else "off"
     return (
         f"`python -m benchmarks.walk_forward` on {time.strftime('%Y-%m-%d', time.gmtime())}:"
         f" {first} to {last}, {len(asked)} scheduled looks ({policy.rebalance.schedule}), objective"
-        f" of the shipped policy {policy.objective.type}, its correlation limits {limited}."
+        f" of the shipped policy {policy.objective.type}."
         f" Configurations tried: {methods} methods × {len(DELAYS)} delays × {len(COSTS_BPS)} costs"
         f" = {tried}; all are in the table. Delay {TABLE_DELAY} and {TABLE_COST:g} bps where"
         " nothing else is said."
@@ -329,19 +333,31 @@ def _performance(
 
 
 def _correlations(
+    decisions: dict[str, list[Decision]],
     every: dict[str, Targets],
     nets: dict[tuple[str, int, float], tuple[FloatArray, float]],
     asked: list[Asked],
     table: ReturnsTable,
 ) -> str:
-    lines = [
-        f"| average ρ̄(w) at the looks of | {' | '.join(CRISES)} | Sharpe, all years |",
-        "|---" + "|---:" * (len(CRISES) + 1) + "|",
-    ]
-    for name in (UNLIMITED, *CLUSTERS, "1/N"):
-        found = [f"{through(crisis, every[name], asked, table):.3f}" for crisis in CRISES.values()]
-        ratio = sharpe(nets[name, TABLE_DELAY, TABLE_COST][0])
-        lines.append(f"| {name} | {' | '.join(found)} | {ratio:.2f} |")
+    first = "ρ̄(w) of the solved weights, mean over the looks of"
+    head = [first, *CRISES, "all years", "looks where a limit on correlation binds"]
+    head += ["turnover/y", "Sharpe"]
+    lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    for name in (SHIPPED, UNLIMITED, "apse, no gate", "apse, no gate, no correlation limit"):
+        solved = engine_targets(decisions[name], table, declined=True)
+        spans = [*CRISES.values(), ALL_YEARS]
+        found = [f"{through(span, solved, asked, table):.3f}" for span in spans]
+        binding = sum(
+            any(limit.constraint.startswith("correlation") for limit in decision.binding)
+            for decision in decisions[name]
+            if decision.trigger.kind == "schedule"
+        )
+        net, turnover = nets[name, TABLE_DELAY, TABLE_COST]
+        cells = [name, *found, f"{binding}", f"{turnover:.2f}", f"{sharpe(net):.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    equal = [f"{through(span, every['1/N'], asked, table):.3f}" for span in spans]
+    net, turnover = nets["1/N", TABLE_DELAY, TABLE_COST]
+    lines.append(f"| {' | '.join(['1/N', *equal, '', f'{turnover:.2f}', f'{sharpe(net):.2f}'])} |")
     return "\n".join(lines)
 
 

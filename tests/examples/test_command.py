@@ -12,7 +12,7 @@ import examples.strategies
 from examples.strategies import SLEEVES
 from examples.strategies import __main__ as command
 from examples.strategies import prices as module
-from schemas.policy import load_policy
+from schemas.policy import CorrelationLimits, Objective, load_policy
 
 HERE = Path(examples.strategies.__file__).parent
 
@@ -110,14 +110,21 @@ def test_portfolio_file_lists_every_sleeve_on_the_default_policy():
     estimation = policy.estimation
     assert (estimation.window_bars, estimation.min_bars) == (252, 63)
     assert (estimation.covariance, estimation.mean) == ("ledoit_wolf", "sample")
-    assert policy.objective.type == "min_variance"
+    assert policy.objective == Objective(type="risk_parity", risk_aversion=100.0)
     assert policy.constraints.weight_max == 0.25
     limits = {family: limit.max for family, limit in policy.constraints.families.items()}
     assert limits == dict.fromkeys({sleeve.family for sleeve in SLEEVES}, 0.4)
-    assert policy.costs.linear_bps == 5
+    assert policy.constraints.correlation == CorrelationLimits(
+        pair_limit=0.7,
+        pair_weight_max=0.08,
+        cluster_limit=0.4,
+        cluster_weight_max=0.35,
+        cluster_risk_max=0.35,
+    )
+    assert (policy.costs.linear_bps, policy.costs.horizon_bars) == (5, 63)
     assert (policy.rebalance.schedule, policy.rebalance.drift.max_abs) == ("weekly", 0.05)
     assert (policy.rebalance.gate, policy.ledger, policy.execution.delay_bars) == (
-        "none",
+        "net_benefit",
         "assumed",
         0,
     )
