@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.report import Result, alone, best_of, load
 from benchmarks.worlds import returns_of
-from streams.core.metrics import all_window_metrics
+from streams.core.metrics import METRICS, all_window_metrics
 from streams.core.performance import Asked, Performance
 from streams.core.windows import RollingWindows
 
@@ -33,8 +33,9 @@ def run(*, quick: bool) -> list[Result]:
 
     def bar() -> None:
         windows.push(returns[next_row()])
-        all_window_metrics(windows, PERIODS)
-        performance.advance(windows.values(len(own)), own, windows.count, 1)
+        block = all_window_metrics(windows, PERIODS)
+        low = -block.values[METRICS.index("var_95"), -1:]
+        performance.advance(windows.values(len(own)), own, windows.count, 1, low)
 
     def next_row() -> int:
         next(rows)

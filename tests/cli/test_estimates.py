@@ -28,7 +28,7 @@ def test_every_figure_of_a_table_equals_its_definition():
         expected = figures_by_definition(
             rows[:, column], np.nan_to_num(rows).mean(axis=1), rows[:, 1], sharpes
         )
-        for figure in {*expected} & {*figures[name]} - {"beta", "correlation"}:
+        for figure in {*expected} & {*figures[name]}:
             assert figures[name][figure] == pytest.approx(expected[figure], rel=1e-9), figure
         assert set(BENCHMARK_FIGURES) <= set(figures[name])
         assert list(figures[name]["variants"]) == [variant.name for variant in VARIANTS]
@@ -37,7 +37,27 @@ def test_every_figure_of_a_table_equals_its_definition():
 
 def test_without_a_benchmark_nothing_is_told_against_one():
     figures = told(ragged_returns(2, 50, 2, 0.1))["a"]
-    assert not {*BENCHMARK_FIGURES, "beta", "correlation"} & set(figures)
+    assert not {*BENCHMARK_FIGURES} & set(figures)
+
+
+def test_beta_is_to_the_portfolio_that_is_given():
+    rows = ragged_returns(3, 60, 2, 0.2)
+    ends_ns = DAY * np.arange(1, 61)
+    own = np.where(np.arange(60) < 10, np.nan, rows[:, 1] / 2.0)
+    figures = strategy_figures(("a", "b"), rows, ends_ns, 252.0, None, own)
+    assert figures["b"]["beta"] == pytest.approx(2.0, rel=1e-12)
+    assert figures["b"]["correlation"] == pytest.approx(1.0, rel=1e-12)
+    both = ~np.isnan(rows[10:]).any(axis=1)
+    slope = np.polyfit(own[10:][both], rows[10:][both, 0], 1)[0]
+    assert figures["a"]["beta"] == pytest.approx(slope, rel=1e-9)
+
+
+def test_a_portfolio_that_stands_still_has_no_beta():
+    figures = strategy_figures(
+        ("a",), np.array([[0.1], [-0.2], [0.3]]), DAY * np.arange(1, 4), 252.0, None, np.zeros(3)
+    )["a"]
+    assert figures["beta"] is None
+    assert figures["undefined"]["beta"] == "zero_variance"
 
 
 def test_the_deepest_drawdown_is_dated():

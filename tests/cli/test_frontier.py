@@ -59,6 +59,7 @@ def test_limits_that_cannot_be_met_tell_what_would_have_to_give(apse, whole_file
     tight = write_policy(tmp_path / "tight.yaml", constraints="{weight_max: 0.2}")
     answer = apse("frontier", whole_file, tight)
     assert answer.code == 3
+    assert "limits in conflict: weight_max" in answer.out
     assert "way 1: weight_max 0.2 would have to be 0.25" in answer.out
     assert "way 2: cash.max 0 would have to be 0.2" in answer.out
     told = apse("frontier", whole_file, tight, "--json").json

@@ -7,11 +7,13 @@ import pytest
 import typer
 
 from streams.cli import app as application
+from streams.ingest.registry import Registry
+from streams.settings import KafkaSettings
 
 COMMANDS = {
     "estimate", "optimize", "replay", "init", "policy check", "up", "demo", "topics", "publish",
     "tail", "doctor", "explain", "halt", "resume", "reduce", "rebalance", "pause", "strategy add",
-    "dlq list", "dlq replay", "api", "token", "frontier",
+    "dlq list", "dlq replay", "api", "token", "frontier", "report",
 }  # fmt: skip
 NEEDS_BROKER = [
     ["halt", "--portfolio", "p"],
@@ -26,6 +28,7 @@ NEEDS_BROKER = [
     ["explain"],
     ["topics", "--create"],
     ["api"],
+    ["report", "--live", "--json"],
 ]
 
 
@@ -77,6 +80,19 @@ def test_a_family_that_is_none_is_refused_before_a_broker_is_sought(apse):
     answer = apse("strategy", "add", "s", "--family", "trendy", "--portfolio", "p")
     assert answer.code == 2
     assert "trend" in answer.err
+
+
+def test_a_portfolio_that_is_not_registered_is_refused_by_name(apse, monkeypatch):
+    registry = Registry()
+    registry.portfolios["main"] = None
+    monkeypatch.setattr("streams.cli.steer.reachable_kafka", KafkaSettings)
+    monkeypatch.setattr("streams.cli.steer.read_registry", lambda _: registry)
+    options = ("--family", "trend", "--portfolio", "main", "--portfolio", "mian")
+    answer = apse("strategy", "add", "s", *options)
+    assert answer.code == 2
+    assert "portfolio 'mian' is not registered; did you mean 'main'?" in answer.err
+    assert answer.err.count("\n") == 1
+    assert not answer.out
 
 
 def test_a_topic_name_that_fits_none_lists_those_there_are(apse):

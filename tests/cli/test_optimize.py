@@ -6,7 +6,8 @@ from scipy.optimize import minimize
 from tests.cli.files import NAMES, ragged_values, write_policy, write_wide
 
 KEYS = [
-    "status", "weights", "cash", "objective_value", "ex_ante", "binding", "verified", "solver",
+    "status", "weights", "cash", "objective_value", "objective_terms", "ex_ante", "binding",
+    "verified", "solver",
     "solve_seconds",
 ]  # fmt: skip
 

@@ -8,8 +8,10 @@ import pytest
 
 from tests.cli.files import BARS, NAMES, ragged_values, write_policy, write_wide
 
-FILES = ("performance.csv", "weights.csv", "metrics.csv", "decisions.jsonl")
+FILES = ("performance.csv", "weights.csv", "metrics.csv", "shadows.csv", "decisions.jsonl")
 PERFORMANCE = "bar_end,return_gross,return_net,cost,turnover,nav,drawdown,coverage"
+
+SHADOWS = "bar_end,book,nav,return_net,cost,turnover,sharpe,n_obs,regret_best,regret_equal"
 
 
 @pytest.fixture
@@ -25,13 +27,14 @@ def decisions(out):
     return [json.loads(line) for line in (out / "decisions.jsonl").read_bytes().splitlines()]
 
 
-def test_four_files_with_the_promised_columns_and_a_row_a_bar(replayed):
+def test_five_files_with_the_promised_columns_and_a_row_a_bar(replayed):
     out, told = replayed
     assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
-    heads = {name: (out / name).read_text().splitlines()[0] for name in FILES[:3]}
+    heads = {name: (out / name).read_text().splitlines()[0] for name in FILES[:4]}
     assert heads["performance.csv"] == PERFORMANCE
     assert heads["weights.csv"] == "bar_end,strategy_id,target_weight,held_weight"
     assert heads["metrics.csv"] == "bar_end,strategy_id,window,metric,value"
+    assert heads["shadows.csv"] == SHADOWS
     performance = pd.read_csv(out / "performance.csv")
     assert len(performance) == BARS == told["bars"]
     assert len(pd.read_csv(out / "weights.csv")) == BARS * len(NAMES)
@@ -39,6 +42,35 @@ def test_four_files_with_the_promised_columns_and_a_row_a_bar(replayed):
     assert told["nav"] == performance["nav"].iloc[-1]
     assert told["decisions"] == len(decisions(out)) > told["declined"]
     assert told["commands"] == told["decisions"] - told["declined"]
+
+
+def test_beta_of_an_estimate_may_be_to_what_a_replay_held(apse, replayed, tmp_path):
+    out, _ = replayed
+    source = write_wide(tmp_path / "returns.csv", ragged_values())
+
+    def told(*more):
+        given = ("estimate", "--returns", source, "--periods-per-year", 252, "--json", *more)
+        answer = apse(*given)
+        assert answer.code == 0, answer.err
+        return answer.json
+
+    own = pd.read_csv(out / "performance.csv")["return_net"].to_numpy()
+    for document, net in (
+        (told("--replay", out), own),
+        (told(), np.nan_to_num(ragged_values()).mean(axis=1)),
+    ):
+        for column, name in enumerate(NAMES):
+            seen = ~np.isnan(ragged_values()[:, column])
+            slope, _ = np.polyfit(net[seen], ragged_values()[seen, column], 1)
+            assert document["metrics"][name]["beta"] == pytest.approx(slope, rel=1e-9)
+    assert told()["portfolio"] == "equal_weights"
+    other = write_wide(tmp_path / "short.csv", ragged_values(bars=2))
+    text = other.read_text().replace("2020-01-01", "2019-01-01").replace("2020-01-02", "2019-01-02")
+    other.write_text(text)
+    given = ("estimate", "--returns", other, "--periods-per-year", 252, "--replay", out)
+    refused = apse(*given)
+    assert refused.code == 2
+    assert "no bar ends at a stamp" in refused.err
 
 
 def test_nav_compounds_the_net_returns_and_costs_follow_the_trades(replayed):

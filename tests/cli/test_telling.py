@@ -3,8 +3,16 @@
 import msgspec
 import pytest
 
-from schemas.decisions import Correlations, CostParts, GateCheck, Trigger, WatchedPair
+from schemas.decisions import (
+    Correlations,
+    CostParts,
+    GateCheck,
+    ObjectiveTerm,
+    Trigger,
+    WatchedPair,
+)
 from schemas.explain import RelaxedLimit, ShadowPrice, WeightSpread
+from schemas.policy import ConstraintOverrides, Overrides
 from streams.cli.explain import _weights
 from streams.cli.telling import limits_told, risk_told, sentences
 from streams.core.commands import words_of
@@ -45,6 +53,18 @@ def test_an_accepted_decision_is_told_in_sentences(decision):
     assert not any("None" in line for line in lines)
 
 
+def test_the_terms_of_the_objective_are_told_with_their_sum(decision):
+    (variance,) = decision.objective_terms
+    assert f"Objective min_variance: variance {variance.value:.6g}." in told(decision)
+    terms = (
+        ObjectiveTerm(name="return", value=0.08),
+        ObjectiveTerm(name="risk", value=-0.03),
+    )
+    (line,) = [line for line in told(decision, objective_terms=terms) if "together" in line]
+    assert line.endswith(": return 0.08, risk -0.03; together 0.05.")
+    assert not any("Objective" in line for line in told(decision, objective_terms=()))
+
+
 def test_the_gate_tells_gain_error_cost_and_whether_it_had_a_say(decision):
     lines = told(decision, outcome="declined", reason="gate: x", gate=GATE)
     (line,) = [line for line in lines if line.startswith("Worth its cost?")]
@@ -53,6 +73,16 @@ def test_the_gate_tells_gain_error_cost_and_whether_it_had_a_say(decision):
     waived = msgspec.structs.replace(GATE, waived="manual")
     (line,) = [line for line in told(decision, gate=waived) if line.startswith("Worth")]
     assert line.endswith("That had no say here: a person asked for it.")
+
+
+def test_what_a_person_asked_for_is_told(decision):
+    asked = Overrides(constraints=ConstraintOverrides(weight_max=0.5, turnover_max=None))
+    trigger = Trigger(kind="manual", overrides=asked)
+    assert (
+        "A person asked, for this decision alone, for"
+        ' {"constraints":{"weight_max":0.5,"turnover_max":null}}.'
+    ) in told(decision, trigger=trigger)
+    assert not any("A person asked" in line for line in told(decision))
 
 
 def test_causes_of_cost_are_told_where_there_are_several(decision):
