@@ -11,7 +11,7 @@ from schemas import codec
 from schemas.examples import JSON_EXAMPLES, RECORD_EXAMPLES
 from schemas.journal import Record
 from schemas.topics import TOPICS
-from streams.contracts import GOLDEN, freeze_golden
+from streams.contracts import GOLDEN, freeze_golden, same_encoding
 
 EXAMPLES = {f"{name}.json": item for name, item in JSON_EXAMPLES.items()} | {
     f"{name}.msgpack": item for name, item in RECORD_EXAMPLES.items()
@@ -42,23 +42,6 @@ def encoded(file_name, message):
     return write(message)
 
 
-def is_same_encoding(file_name, now, frozen):
-    """Bytes for JSON; for MessagePack the maps in their order.
-
-    The head of a map takes one byte or three by how many fields its type has, left out or not: a
-    new field with a default changes the head, and nothing that a reader sees.
-    """
-    if file_name.endswith(".json"):
-        return now == frozen
-    return ordered(msgspec.msgpack.decode(now)) == ordered(msgspec.msgpack.decode(frozen))
-
-
-def ordered(value):
-    if isinstance(value, dict):
-        return [(key, ordered(item)) for key, item in value.items()]
-    return [ordered(item) for item in value] if isinstance(value, list) else value
-
-
 def problems(folder):
     """What is wrong with a folder of golden encodings, a line each."""
     found = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -72,7 +55,7 @@ def problems(folder):
             continue
         if message != EXAMPLES[name]:
             lines.append(f"{name}: read as another message")
-        elif not is_same_encoding(name, encoded(name, message), found[name]):
+        elif not same_encoding(name, encoded(name, message), found[name]):
             lines.append(f"{name}: written otherwise")
     return lines
 
