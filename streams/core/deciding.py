@@ -22,6 +22,7 @@ from streams.core.conclusions import Pending, declined, given_up
 from streams.core.decide import decide, pending_of, reduce_by_overlay
 from streams.core.drawdown import drawdown_multiplier
 from streams.core.eligibility import Book, Selection, select, too_few_eligible, waived_minima
+from streams.core.gain import bounded
 from streams.core.identity import Context
 from streams.core.ledger import Fill, Order
 from streams.core.outputs import Output
@@ -59,7 +60,7 @@ class Deciding(Standing):
         if limits.turbulence is not None and covariance is not None:
             unusual = turbulence(values[covariance.eligible], _matrix(self.study))
             found["turbulence"] = math.nan if unusual is None else unusual
-        self.signals = {name: value for name, value in found.items() if not math.isnan(value)}
+        self.signals = {n: bounded(value) for n, value in found.items() if not math.isnan(value)}
 
     def judge(self, bars_ago: int) -> None:
         """Score the forecasts of risk where it was a bar's turn; who is in force may change by it.
@@ -119,7 +120,7 @@ class Deciding(Standing):
             return None
         cov_annual = _matrix(self.study) * self.policy.periods_per_year
         found = drift_risk(self.ledger, covariance.eligible, cov_annual)
-        return None if math.isnan(found) else found
+        return None if math.isnan(found) else bounded(found)
 
     def _follow_drawdown(self) -> Trigger | None:
         """Let the drawdown overlay follow the NAV; tell where what is held has to shrink."""
@@ -188,8 +189,10 @@ class Deciding(Standing):
         pending, self.pending = self.pending, None
         facts = reply.diagnostics
         headers = (("apse_solve_seconds", repr(facts.solve_seconds)), ("apse_worker", facts.worker))
-        decision = decide(pending, reply, self._policy_of(pending), self._book().returns)
-        if reply.correlation is not None:
+        policy = self._policy_of(pending)
+        decision = decide(pending, reply, policy, self._book().returns)
+        asked, usual = policy.constraints.correlation, self.policy.constraints.correlation
+        if reply.correlation is not None and asked == usual:  # other limits are for once
             self.clusters = reply.correlation.clusters
         for name, target in targets_of(pending.request, reply, self.names):
             self._trade_on_paper(name, target)

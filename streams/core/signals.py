@@ -68,8 +68,9 @@ def turbulence(returns: FloatArray, cov: FloatArray) -> float | None:
         return None
     if (pivots * pivots).min() <= 8 * len(inner) * np.finfo(np.float64).eps:
         return None  # what is left of a column beside the others is no more than rounding
-    standard = returns[present] / scale
-    return float(standard @ np.linalg.solve(correlation, standard)) / len(inner)
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float64 it is infinite
+        standard = returns[present] / scale
+        return float(standard @ np.linalg.solve(correlation, standard)) / len(inner)
 
 
 def correlation_distance(one: FloatArray, other: FloatArray) -> float:

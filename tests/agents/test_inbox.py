@@ -57,3 +57,20 @@ def test_what_is_cleared_is_not_given():
         return await inbox.take()
 
     assert asyncio.run(run()) == {0: [(3, b"new")]}
+
+
+def test_a_writer_that_waited_when_it_was_cleared_adds_nothing():
+    """Its record lies ahead of where the journal is read again: it would be a gap."""
+
+    async def run():
+        inbox = Inbox()
+        for offset in range(RECORDS_MAX):
+            await inbox.put(0, offset, b"")
+        writer = asyncio.ensure_future(inbox.put(0, RECORDS_MAX, b"ahead"))
+        await asyncio.sleep(0)
+        inbox.clear()
+        await writer
+        await inbox.put(0, 7, b"again")
+        return await inbox.take()
+
+    assert asyncio.run(run()) == {0: [(7, b"again")]}

@@ -6,7 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from schemas.journal import Release
+from schemas.events import ControlRequest
+from schemas.journal import Control, Release
+from schemas.policy import ConstraintOverrides, CorrelationLimits, Overrides
 from schemas.topics import OPTIMIZE, STATE
 from streams.core.fold import Shard
 from streams.core.optimize import verify
@@ -24,6 +26,21 @@ def shown(decisions):
 
 def sent(command):
     return np.array(list(command.target_weights.values()))
+
+
+@pytest.mark.parametrize("other", [None, CorrelationLimits(cluster_limit=0.999)])
+def test_clusters_under_other_limits_are_not_those_of_the_decision_before(other):
+    limits = {"cluster_limit": 0.0, "cluster_weight_max": 1.0}
+    book = built(constraints={"weight_max": 0.7, "correlation": limits})
+    before = book.portfolio.walk.clusters
+    assert before == (NAMES,)
+    asked = Overrides(constraints=ConstraintOverrides(correlation=other))
+    request = ControlRequest(
+        request_id="c", portfolio_id="p", action="rebalance", overrides=asked, reason="what if"
+    )
+    book.append(Control(source=book.at("control"), request=request))
+    assert book.decisions[-1].trigger.overrides == asked
+    assert book.portfolio.walk.clusters == before
 
 
 # --------------------------------------------------------------------------- reported ledger
@@ -321,6 +338,20 @@ def test_a_turbulent_bar_prompts_an_evaluation():
     (decision,) = book.decisions
     assert decision.trigger.kind == "turbulence"
     assert decision.trigger.value > 20.0
+
+
+def test_a_turbulence_beyond_float64_is_told_as_a_number():
+    signals = {"turbulence": {"above": 20.0}}
+    book = Book(quiet(rebalance={"schedule": "never", "signals": signals}))
+    book.bars(20)
+    stamp_ns = START_NS + (book.day + 1) * DAY
+    book.publish(
+        [Row("a", stamp_ns, 1e300), Row("b", stamp_ns, 0.01), Row("c", stamp_ns, 0.0)], (3,)
+    )
+    (decision,) = book.decisions
+    assert decision.trigger.kind == "turbulence"
+    assert decision.trigger.value >= 1e300
+    assert canonical(book.outputs)  # what JSON cannot tell is refused there
 
 
 def test_drift_in_risk_prompts_an_evaluation():

@@ -37,6 +37,13 @@ class Verdict(NamedTuple):
     target: tuple[float, ...] = ()
     cash: float = 0.0
 
+    def select(self, picked: IntArray) -> "Verdict":
+        """Return the verdict over other columns: the old one of each, -1 for a new strategy."""
+        if self.reason:
+            return self
+        target = [*self.target, 0.0]
+        return self._replace(target=tuple(target[place] for place in picked.tolist()))
+
 
 class BooksBar(NamedTuple):
     """What one bar made of the 1 + K books, the main one first; a Sharpe ratio may be NaN."""
@@ -272,6 +279,7 @@ class ShadowBooks:
         """
         self.amounts = columns_of(self.amounts, picked)
         self._past.select(picked)
+        self.verdicts = {name: told.select(picked) for name, told in self.verdicts.items()}
         self.fills = [[fill.select(picked) for fill in fills] for fills in self.fills]
 
     def set_policy(self, policy: PortfolioPolicy, main: Ledger, end_ns: int) -> None:

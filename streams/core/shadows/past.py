@@ -66,7 +66,7 @@ class Past:
         since, amounts = marks[-1]
         stop = windows.count - bars_ago
         start = stop - 1 - (number - since)
-        if start < windows.count - min(windows.capacity, self.capacity):
+        if start < max(windows.count - min(windows.capacity, self.capacity), 0):
             return None  # the returns since the mark are not all at hand any more
         growth = growth_of(windows.rows(start, stop), cash_rate)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -111,4 +111,5 @@ def columns_of(amounts: FloatArray, picked: IntArray) -> FloatArray:
     """Return amounts (K, N + 1) over other columns, cash last as before; 0 for a new strategy."""
     padded = np.insert(amounts, amounts.shape[1] - 1, 0.0, axis=1)
     old = amounts.shape[1] - 1
-    return np.asarray(padded[:, np.append(np.where(picked < 0, old, picked), old + 1)])
+    # Sums over a row depend on how it lies in memory: as in one that is put back from its state.
+    return np.ascontiguousarray(padded[:, np.append(np.where(picked < 0, old, picked), old + 1)])

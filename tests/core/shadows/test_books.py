@@ -11,6 +11,7 @@ from streams.core.costs import CostModel, linear_costs
 from streams.core.image import decode_image, encode_image
 from streams.core.ledger import BarResult, Fill, Ledger
 from streams.core.shadows.books import NAV_MAX, ShadowBooks
+from streams.core.windows import RollingWindows
 from tests.core.worlds import policy_for
 
 NAMES = ("a", "b", "c")
@@ -130,6 +131,39 @@ def test_a_state_that_is_put_back_goes_on_bit_for_bit():
     assert encode_image(again.to_state()) == image
     main = main_bars(returns)[34:40]
     ours, theirs = (b.take(35, returns[34:40], POLICY, main) for b in (books, again))
+    assert ours == theirs
+    assert encode_image(again.to_state()) == encode_image(books.to_state())
+
+
+def test_a_target_that_is_told_again_after_a_strategy_joined_has_one_weight_a_name():
+    books = ShadowBooks(POLICY, 3)
+    books.decide(0, Fill(1, np.array([0.5, 0.3, 0.1]), 0.1))
+    books.hold(1, "why")
+    books.select(np.array([0, -1, 1, 2]))
+    assert books.verdicts["equal"].target == (0.5, 0.0, 0.3, 0.1)
+    assert books.verdicts["parity"] == ("why", (), 0.0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_state_put_back_after_a_strategy_joined_goes_on_bit_for_bit(seed):
+    """Of ten strategies or more the order in which numpy adds them is another by layout."""
+    rng = np.random.default_rng(seed)
+    names = tuple(f"s{place:02}" for place in range(12))
+    policy = policy_for(names, shadows=SHADOWS)
+    books, returns = ShadowBooks(policy, 12), rng.normal(0.0005, 0.01, (40, 12))
+    for book in range(3):
+        weights = rng.dirichlet(np.ones(13))[:12]
+        books.decide(book, Fill(1, weights, 1 - weights.sum()))
+    main = main_bars(returns)
+    books.take(1, returns[:35], policy, main[:35])
+    books.select(np.append(np.arange(12), -1))
+    again = ShadowBooks.from_state(policy, decode_image(encode_image(books.to_state())))
+    joined = np.column_stack([returns, np.zeros(40)])
+    windows = RollingWindows((15,), 13, 79)
+    windows.extend(joined)
+    for each in (books, again):
+        each.revise(windows, (35, 3, 0), 0.02, 0.0)
+    ours, theirs = (b.take(36, joined[35:], policy, main[35:]) for b in (books, again))
     assert ours == theirs
     assert encode_image(again.to_state()) == encode_image(books.to_state())
 

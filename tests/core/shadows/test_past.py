@@ -61,6 +61,18 @@ def test_a_restored_past_is_the_same(played):
     assert [a.tolist() for a in ours] == [a.tolist() for a in theirs]
 
 
+def test_windows_that_were_filled_anew_know_nothing_older(played):
+    """A policy with longer windows numbers its bars from the oldest at hand."""
+    windows, past, held = played
+    longer = RollingWindows((2 * CAPACITY,), 3)
+    for row in windows.values(CAPACITY):
+        longer.push(row)
+    past.capacity = 2 * CAPACITY
+    assert past.held_over(longer, BARS, CAPACITY - 1, RATE) is None  # its mark is older than that
+    before, _ = past.held_over(longer, BARS, 5, RATE)
+    np.testing.assert_allclose(before, held[BARS - 6], rtol=1e-13)
+
+
 def test_books_and_columns_that_are_new_held_nothing(played):
     windows, past, _ = played
     past.select(np.array([2, -1, 0, 1]))
