@@ -72,7 +72,7 @@ export function App() {
         </nav>
       </AppShell.Navbar>
       <AppShell.Main>
-        {portfolios.error !== null && portfolio === null ? (
+        {portfolios.error !== null && (portfolio === null || isRefused(portfolios.error)) ? (
           <Stopped error={portfolios.error} />
         ) : portfolio === null ? (
           <NoPortfolio waiting={portfolios.isPending} />
@@ -157,10 +157,12 @@ function NoPortfolio({ waiting }: { waiting: boolean }) {
   );
 }
 
+const isRefused = (error: Error): boolean => error instanceof Problem && (error.status === 401 || error.status === 403);
+
 /** The API refuses or is away; where it asks for a token, one can be given. */
 function Stopped({ error }: { error: Error }) {
   const [text, setText] = useState("");
-  if (!(error instanceof Problem) || (error.status !== 401 && error.status !== 403)) return <Failure error={error} />;
+  if (!isRefused(error)) return <Failure error={error} />;
   const use = (event: FormEvent): void => {
     event.preventDefault();
     token.set(text);

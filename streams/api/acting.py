@@ -17,7 +17,7 @@ from streams.api.reading import PortfolioId, Reader
 from streams.api.security import Caller, requires
 from streams.api.services import Services
 from streams.api.views import Body
-from streams.api.whatif import preview_of
+from streams.api.whatif import preview_of, settle, stand_of
 from streams.observe.clock import now_ns
 
 router = APIRouter(tags=["orders"])
@@ -80,6 +80,9 @@ def rebalance(
     name = services.views.portfolio(portfolio_id)
     if order.dry_run:
         return _json(_preview(services, name, order))
+    known = services.orders.ordered(name, order, caller.name, idempotency_key)
+    if known is not None:  # what was ordered is not void because the version has moved on since
+        return _ordered(services.decisions.request(known))
     checked_overrides(services.views.registration(name).policy, order.overrides)
     head = services.views.head(name)
     if if_match is not None and if_match.strip('"') not in {"*", head["version"]}:
@@ -97,7 +100,11 @@ def rebalance(
         "command": None,
         "reports": [],
     }
-    return _json(answer, 202, {"Location": f"/portfolio/rebalances/{request_id}"})
+    return _ordered(answer)
+
+
+def _ordered(answer: Body) -> Response:
+    return _json(answer, 202, {"Location": f"/portfolio/rebalances/{answer['request_id']}"})
 
 
 @router.post(
@@ -124,9 +131,15 @@ def _preview(
     overrides = checked_overrides(registration.policy, order.overrides)
     with services.images.turn():
         portfolio = services.images.portfolio(name, registration.shard)
+        settle(portfolio.walk)
+        image = stand_of(portfolio)
         decided: Any = msgspec.to_builtins(preview_of(portfolio, order.reason, overrides))
+    head = services.views.head(name)
+    version = services.views.version_of(name, image)
     return {
-        **services.views.head(name),
+        **head,
+        "version": version,
+        "current": version == head["version"],
         **{key: decided[key] for key in ("bar_end", "bar_number", "decision", "command")},
     }
 
@@ -187,10 +200,7 @@ def put_policy(
     if policy.bar != now.policy.bar:
         message = f"bar {policy.bar!r}: the bar of a portfolio stays what it is, {now.policy.bar!r}"
         raise ProblemError(409, message)
-    if if_match is not None and if_match.strip('"') not in {"*", str(now.policy_version)}:
-        message = f"the policy's version is {now.policy_version}, If-Match said {if_match}"
-        raise ProblemError(412, message)
-    version = services.orders.policy(now, policy)
+    version = services.orders.policy(policy, None if if_match is None else if_match.strip('"'))
     content: Any = msgspec.to_builtins(policy)
     return _json({**services.views.head(name), "policy_version": version, "policy": content})
 

@@ -274,10 +274,15 @@ class RequestAnswer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class PreviewAnswer(Head, kw_only=True, forbid_unknown_fields=True):
-    """What a rebalance would decide at the bar it names; nothing was changed."""
+    """What a rebalance would decide at the bar it names; nothing was changed.
+
+    ``version`` is that of the checkpoint it was made from; ``current`` tells that nothing happened
+    since. An order with it as ``If-Match`` is void (412) once anything did.
+    """
 
     bar_end: Instant
     bar_number: int
+    current: bool
     decision: Decision
     command: RebalanceCommand | None
 

@@ -11,6 +11,7 @@ from streams.api.views import Body, Views
 from streams.readmodel.store import Entry
 
 REPORTS_MAX: Final = 100
+_SOUGHT: Final = 500  # decisions that are read at once where few of them may be wanted
 _AUDITED: Final = (("request", "requests"), ("signal", "signals"), ("policy", "policies"))
 _TERMINAL: Final = ("filled", "rejected", "expired")
 _LIFECYCLE: Final = {"accepted": "acked", "partially_filled": "acked"}
@@ -63,9 +64,11 @@ class Decisions:
     ) -> tuple[list[Body], int | None]:
         """Return decisions, newest first, and the place to go on from; None at the end."""
         rows: list[Body] = []
+        is_filtered = trigger is not None or outcome is not None
+        batch = max(limit + 1, _SOUGHT) if is_filtered else limit + 1
         while True:
             entries = self._views.store.series(
-                f"{name}/decisions", before=before, limit=limit + 1, newest_first=True
+                f"{name}/decisions", before=before, limit=batch, newest_first=True
             )
             commands = self._commands(name, entries)
             for entry in entries:
@@ -76,7 +79,7 @@ class Decisions:
                         return rows, before
                     rows.append(self._line(decision, commands.get(entry.place)))
                 before = entry.place
-            if len(entries) <= limit:
+            if len(entries) < batch:
                 return rows, None
 
     def decision(self, decision_id: str) -> Body:
@@ -104,9 +107,11 @@ class Decisions:
         }
 
     def reports(self, command_id: str) -> list[Body]:
-        """Return what the execution layer said of a command, oldest first."""
-        entries = self._views.store.series(f"command/{command_id}/reports", limit=REPORTS_MAX)
-        return [orjson.loads(entry.value) for entry in entries]
+        """Return the newest of what the execution layer said of a command, oldest first."""
+        entries = self._views.store.series(
+            f"command/{command_id}/reports", limit=REPORTS_MAX, newest_first=True
+        )
+        return [orjson.loads(entry.value) for entry in reversed(entries)]
 
     def request(self, request_id: str) -> Body:
         """Return what became of a person's request."""

@@ -16,7 +16,7 @@ from schemas.policy import Overrides
 from schemas.units import format_instant
 from streams.api.orders import checked_overrides
 from streams.api.views import Body, Views
-from streams.api.whatif import Images, settle
+from streams.api.whatif import Images, settle, stand_of
 from streams.core.optimize import Problem
 from streams.core.outputs import Output
 from streams.core.portfolio import Portfolio
@@ -46,20 +46,18 @@ class Frontiers:
             409 before the first bar, 422 for overrides that contradict the policy, 503 while there
             is no image yet.
         """
-        head, state = self._views.head(name), self._views.json(f"portfolio/{name}/state")
+        head = self._views.head(name)
         registration = self._views.registration(name)
         checked_overrides(registration.policy, overrides)
-        moved = f"{head['version']}/{registration.policy_version}"
         question = (name, points, canonical_json(overrides))
         with self._lock:
             kept = self._kept.get(question)
-            if kept is None or kept[0] != moved:
+            if kept is None or kept[0] != head["version"]:
                 portfolio = self._images.portfolio(name, registration.shard)
-                status = portfolio.walk.status
-                made = frontier_at(portfolio, points, overrides)
-                kept = moved, made
+                stand = stand_of(portfolio)
+                kept = head["version"], frontier_at(portfolio, points, overrides)
                 # An image lags behind the views: what was made of an old one is not kept.
-                if state is None or status.bar_number >= state["bar_number"]:
+                if self._views.version_of(name, stand) == head["version"]:
                     self._keep(question, kept)
         return {**head, **kept[1]}
 

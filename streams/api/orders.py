@@ -58,23 +58,28 @@ class Orders:
         self._health = health
         self._lock = threading.Lock()
 
-    def rebalance(self, portfolio_id: str, order: RebalanceOrder, by: str, key: str | None) -> str:
-        """Order a manual rebalance; return the request's id, whose fate can be asked for at once.
+    def ordered(
+        self, portfolio_id: str, order: RebalanceOrder, by: str, key: str | None
+    ) -> str | None:
+        """Return the id of a rebalance that was ordered under this key before; None for a new one.
 
         Raises
         ------
         ProblemError
             422 for a key that was used with another body, 503 while it is not known whether it was.
         """
-        named = secrets.token_hex(16) if key is None else _digest(portfolio_id, by, key)[:32]
-        request = ControlRequest(
-            request_id=f"api-{named}",
-            portfolio_id=portfolio_id,
-            action="rebalance",
-            reason=order.reason,
-            requested_by=by,
-            overrides=order.overrides,
-        )
+        request = _request(portfolio_id, order, by, key)
+        return None if key is None or self._is_new(request) else request.request_id
+
+    def rebalance(self, portfolio_id: str, order: RebalanceOrder, by: str, key: str | None) -> str:
+        """Order a manual rebalance; return the request's id, whose fate can be asked for at once.
+
+        Raises
+        ------
+        ProblemError
+            As :meth:`ordered`.
+        """
+        request = _request(portfolio_id, order, by, key)
         with self._lock:
             if key is None or self._is_new(request):
                 self._outbox.control(request)
@@ -112,12 +117,31 @@ class Orders:
             self._acknowledged()
         return identifier
 
-    def policy(self, now: PortfolioRegistration, policy: PortfolioPolicy) -> int:
-        """Put a new policy in force; return its version."""
-        version = now.policy_version + 1
+    def policy(self, policy: PortfolioPolicy, only_if: str | None) -> int:
+        """Put a new policy of a registered portfolio in force; return its version.
+
+        It stands in the store at once: the engine passes over a second policy of one version.
+
+        Raises
+        ------
+        ProblemError
+            412 where ``only_if`` names another version than the one in force.
+        """
+        name = policy.portfolio_id
         with self._lock:
+            held = self._store.get(f"portfolio/{name}/registration")
+            assert held is not None, name
+            now = msgspec.json.decode(held, type=PortfolioRegistration)
+            if only_if not in {None, "*", str(now.policy_version)}:
+                message = f"the policy's version is {now.policy_version}, If-Match said {only_if}"
+                raise ProblemError(412, message)
+            version = now.policy_version + 1
             self._outbox.portfolio(policy, version=version, shard=now.shard, epoch=now.epoch)
             self._acknowledged()
+            following = msgspec.structs.replace(now, policy=policy, policy_version=version)
+            with suppress(StoreUnavailableError):  # it is in force all the same
+                told = Put(f"portfolio/{name}/registration", encode_message(following))
+                self._store.apply([told], {})
         return version
 
     def _acknowledged(self) -> None:
@@ -139,6 +163,19 @@ class Orders:
             message = "this Idempotency-Key was used with another body; choose a new key"
             raise ProblemError(422, message)
         return False
+
+
+def _request(portfolio_id: str, order: RebalanceOrder, by: str, key: str | None) -> ControlRequest:
+    """Return an order as the engine is told it; a key names it."""
+    named = secrets.token_hex(16) if key is None else _digest(portfolio_id, by, key)[:32]
+    return ControlRequest(
+        request_id=f"api-{named}",
+        portfolio_id=portfolio_id,
+        action="rebalance",
+        reason=order.reason,
+        requested_by=by,
+        overrides=order.overrides,
+    )
 
 
 def decode_order(kind: type[T], data: bytes) -> T:

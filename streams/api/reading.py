@@ -165,7 +165,12 @@ def frontier(
     points: Annotated[int, Query(ge=2, le=beside.POINTS_MAX)] = beside.POINTS_DEFAULT,
 ) -> Response:
     """Tell what return each volatility can buy within the limits, and where the mix stands."""
-    return _give(request, portfolio_id, lambda of, name: of.frontiers.frontier(name, points, None))
+    with Services.of(request).images.turn():
+
+        def build(of: Services, name: str) -> Body:
+            return of.frontiers.frontier(name, points, None)
+
+        return _give(request, portfolio_id, build)
 
 
 @router.get("/portfolio/shadows", responses=_declares(beside.Shadows, "Paper books."))

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from fastapi import Depends, Request
@@ -26,6 +27,8 @@ from streams.core.errors import ConfigError
 TOKEN_BYTES: Final = 32  # of randomness: a plain hash of it cannot be searched
 _FIELDS: Final = 3
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
+_SAFE: Final = {"GET", "HEAD"}
+_OWN_SITES: Final = {"same-origin", "none"}  # of Sec-Fetch-Site; none: no page asked
 
 bearer = HTTPBearer(auto_error=False, description="A token made by `apse token`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
@@ -124,6 +127,7 @@ def requires(scope: Scope) -> Callable[[Request, Credentials], Awaitable[Caller]
     async def caller(request: Request, credentials: Credentials) -> Caller:
         tokens: tuple[Token, ...] = request.app.state.tokens
         if not tokens:
+            _refuse_foreign(request)
             refuse_unknown_parameters(request)
             return ANYBODY
         found = None if credentials is None else _find(tokens, credentials.credentials)
@@ -140,6 +144,37 @@ def requires(scope: Scope) -> Callable[[Request, Credentials], Awaitable[Caller]
         return Caller(name=found.name, scopes=found.scopes)
 
     return caller
+
+
+def _refuse_foreign(request: Request) -> None:
+    """Refuse what a page of another site asks for by way of a browser on this machine.
+
+    Where no token is needed, a browser there is all that such a page needs. It can order without
+    reading the answer, and once its own name points to this machine it can read as well.
+
+    Raises
+    ------
+    ProblemError
+        403 for a Host that is no name of this machine, or an order from another site.
+    """
+    host = request.headers.get("host", "")
+    if not is_loopback(_name_of(host)):
+        message = f"Host {host[:80]!r} is no name of this machine; ask 127.0.0.1, or make a token"
+        raise ProblemError(403, message)
+    if request.method in _SAFE:
+        return
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    own = origin in {None, f"http://{host}"} if site is None else site in _OWN_SITES
+    if not own:
+        raise ProblemError(403, "this order comes from a page of another site")
+
+
+def _name_of(host: str) -> str:
+    """Return the name in a Host header, without its port; nothing where it is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _find(tokens: tuple[Token, ...], text: str) -> Token | None:

@@ -19,6 +19,7 @@ from streams.api.views import Body, Views
 from streams.readmodel.store import StoreUnavailableError
 
 CACHED_MAX: Final = 512
+CACHED_BYTES_MAX: Final = 64 * 1024 * 1024  # of what they are sent as
 CSV: Final = "text/csv"
 PARQUET: Final = "application/vnd.apache.parquet"
 JSON: Final = "application/json"
@@ -40,6 +41,7 @@ class Server:
         self._views = views
         self._clock_ns = clock_ns
         self._cached: OrderedDict[str, _Cached] = OrderedDict()
+        self._cached_bytes = 0
         self._lock = threading.Lock()
         self._building = tuple(threading.Lock() for _ in range(_BUILDING))
 
@@ -83,10 +85,11 @@ class Server:
                 raise
             return _cached(held.stamp, _degraded(held.body))
         with self._lock:
+            before = self._cached.pop(question, None)
             self._cached[question] = fresh
-            self._cached.move_to_end(question)
-            if len(self._cached) > CACHED_MAX:
-                self._cached.popitem(last=False)
+            self._cached_bytes += len(fresh.data) - (0 if before is None else len(before.data))
+            while len(self._cached) > CACHED_MAX or self._cached_bytes > CACHED_BYTES_MAX:
+                self._cached_bytes -= len(self._cached.popitem(last=False)[1].data)
         return fresh
 
     def _held(self, question: str) -> _Cached | None:

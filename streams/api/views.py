@@ -12,6 +12,7 @@ from schemas.events import PortfolioRegistration
 from schemas.units import format_instant, parse_instant
 from streams.api.problems import ProblemError
 from streams.core.calendar import bar_length_ns
+from streams.core.portfolio import FILLS
 from streams.readmodel.store import FILLING, Entry, Store
 from streams.readmodel.writer import Health
 
@@ -21,7 +22,8 @@ _place = attrgetter("place")
 Status = Literal["live", "warming_up", "stale", "degraded"]
 
 STALE_BARS: Final = 3  # a live portfolio whose newest bar ended so many bars ago is stale
-BARS_MAX: Final = 20_000  # of a series that are remembered, some 1 kB each
+BARS_MAX: Final = 20_000  # of a series that are remembered,
+BARS_BYTES_MAX: Final = 64 * 1024 * 1024  # and how much they may weigh
 _ALL: Final = 1_000_000
 SILENT_NS: Final = 60 * 1_000_000_000  # the same for one whose clock is its data
 
@@ -31,6 +33,34 @@ class _Bars(NamedTuple):
 
     mark: tuple[bytes | None, int | None]
     entries: list[Entry]
+
+
+class Stand(NamedTuple):
+    """Where an image of a portfolio stands; it lags behind the views by some seconds."""
+
+    epoch: int
+    version: int
+    bar_number: int
+    policy_version: int
+    acknowledged_version: int
+
+
+class _PolicyVersion(msgspec.Struct):
+    """As much of a registration as names its version."""
+
+    policy_version: int = 1
+
+
+class _Acknowledged(msgspec.Struct):
+    """As much of a report as tells what it acknowledges."""
+
+    epoch: int = 0
+    version: int = 0
+    status: str = ""
+
+
+_read_version: Final = msgspec.json.Decoder(_PolicyVersion).decode
+_read_acknowledged: Final = msgspec.json.Decoder(_Acknowledged).decode
 
 
 class Views:
@@ -83,11 +113,30 @@ class Views:
 
     def version(self, name: str, state: Body | None) -> str:
         """Return what changes whenever the answers about a portfolio may."""
+        policy = self._policy_version(name)
         if state is None:
-            return "0.0.0"
+            return f"0.0.0.{policy}.0"
         newest = self.store.series(f"{name}/reports", limit=1, newest_first=True)
         reports = newest[0].place + 1 if newest else 0
-        return f"{state['epoch']}.{state['version']}.{state['bar_number']}.{reports}"
+        return f"{state['epoch']}.{state['version']}.{state['bar_number']}.{policy}.{reports}"
+
+    def version_of(self, name: str, image: Stand) -> str:
+        """Return the version of an image: that of the views where it knows all that they do."""
+        state = self.json(f"portfolio/{name}/state")
+        if state is not None:
+            newest = self.store.series(f"{name}/reports", limit=1, newest_first=True)
+            report = _read_acknowledged(newest[0].value) if newest else _Acknowledged()
+            # The engine passes over a report on a version that it never gave out.
+            is_ours = report.status in FILLS and report.epoch == image.epoch
+            unheard = is_ours and image.acknowledged_version < report.version <= image.version
+            seen = state["epoch"], state["version"], state["bar_number"], self._policy_version(name)
+            if seen == image[:4] and not unheard:
+                return self.version(name, state)
+        return ".".join(str(part) for part in image[:4]) + ".checkpoint"
+
+    def _policy_version(self, name: str) -> int:
+        held = self.store.get(f"portfolio/{name}/registration")
+        return 0 if held is None else _read_version(held).policy_version
 
     def status(self, name: str, state: Body | None) -> Status:
         """Tell how far the views of a portfolio can be trusted now."""
@@ -146,7 +195,8 @@ class Views:
             newest = self.store.series(series, after=held.entries[-1].place - 1, limit=_ALL)
             entries = [*held.entries[:-1], *newest] if newest else []
         entries = entries or self.all(series, None, None)
-        if 0 < len(entries) <= BARS_MAX:
+        weight = sum(len(entry.value) for entry in entries)
+        if 0 < len(entries) <= BARS_MAX and weight <= BARS_BYTES_MAX:
             self._bars[series] = _Bars(mark, entries)
         else:
             self._bars.pop(series, None)

@@ -19,6 +19,7 @@ from schemas.topics import CHECKPOINTS
 from schemas.units import format_instant
 from streams.agents.checkpoint import plan, read_checkpoints
 from streams.api.problems import ProblemError
+from streams.api.views import Stand
 from streams.core.image import decode_image
 from streams.core.portfolio import Portfolio
 from streams.core.requests import reply_to, solve_request
@@ -41,6 +42,18 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     bar_number: int
     decision: Decision
     command: RebalanceCommand | None
+
+
+def stand_of(portfolio: Portfolio) -> Stand:
+    """Return where a portfolio stands, as versions tell it."""
+    walk, status = portfolio.walk, portfolio.walk.status
+    return Stand(
+        walk.epoch,
+        status.version,
+        status.bar_number,
+        walk.policy_version,
+        status.acknowledged_version,
+    )
 
 
 class Images:

@@ -21,7 +21,7 @@ from schemas.events import (
 from schemas.policy import PortfolioPolicy
 from schemas.topics import CONTROL, REGISTRY, RETURNS, RISK, SHARDS_DEFAULT, Topic
 from streams.core.errors import ApseError
-from streams.kafka.clients import producer_config
+from streams.kafka.clients import DELIVERY_TIMEOUT_MS, producer_config
 from streams.operate.read import QUIET
 from streams.settings import KafkaSettings
 
@@ -38,8 +38,13 @@ class Sender:
     def __init__(self, kafka: KafkaSettings, *, flush_timeout_s: float = FLUSH_TIMEOUT_S) -> None:
         self._scope = kafka.scope
         self._flush_timeout_s = flush_timeout_s
+        # What a flush gives up must not be delivered after it: who waited was told that it failed.
+        delivery_timeout_ms = min(DELIVERY_TIMEOUT_MS, round(900 * flush_timeout_s))
         self._producer = Producer(
-            producer_config(kafka.bootstrap, client_id="apse-cli") | kafka.security() | QUIET
+            producer_config(kafka.bootstrap, client_id="apse-cli")
+            | kafka.security()
+            | QUIET
+            | {"delivery.timeout.ms": delivery_timeout_ms}
         )
         self._refused: list[str] = []
 

@@ -58,14 +58,18 @@ class EmbeddedStore:
             connection.executescript(_SCHEMA)
 
     def hold(self, seconds: float) -> bool:
-        """Take the lease, or keep it for so long from now; tell whether it is ours."""
-        now = now_ns()
+        """Take the lease, or keep it for so long from now; tell whether it is ours.
+
+        One that ends later than anybody could have taken it for was taken by a clock that has been
+        set back since: it counts as ended, for its holder may be gone.
+        """
+        now, length = now_ns(), round(seconds * 1e9)
         with self._connected() as connection:
             done = connection.execute(
                 "INSERT INTO lease VALUES (1, ?, ?) ON CONFLICT (one) DO UPDATE SET"
                 " holder = excluded.holder, until_ns = excluded.until_ns"
-                " WHERE holder = excluded.holder OR until_ns <= ?",
-                (self._name, now + round(seconds * 1e9), now),
+                " WHERE holder = excluded.holder OR until_ns <= ? OR until_ns > ?",
+                (self._name, now + length, now, now + 2 * length),
             )
             self._is_writer = done.rowcount == 1
         return self._is_writer

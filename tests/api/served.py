@@ -40,7 +40,9 @@ def served(store, world, **api):
     port = free_ports(1)
     settings = Settings(api=ApiSettings(port=port, **api))
     parts = Parts(store=store, follower=world, outbox=world, image_of=world.image)
-    with running(build_app(settings, parts), port) as client:
+    app = build_app(settings, parts)
+    with running(app, port) as client:
+        client.app = app
         yield client
 
 

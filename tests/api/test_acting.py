@@ -125,6 +125,50 @@ def test_a_stale_version_is_not_acted_on(fresh_client, fresh_world):
         assert told.status_code == 202
 
 
+def test_an_order_told_twice_is_one_though_its_version_is_gone(fresh_client, fresh_world):
+    version = fresh_client.get("/portfolio/weights").json()["version"]
+    named = {"Idempotency-Key": "k1", "If-Match": f'"{version}"'}
+    first = fresh_client.post("/portfolio/rebalance", json={}, headers=named)
+    fresh_world.close_bar()
+    again = fresh_client.post("/portfolio/rebalance", json={}, headers=named)
+    assert again.status_code == 202, again.text
+    assert again.headers["location"] == first.headers["location"]
+    assert again.json()["status"] == "filled"
+    assert len(requests_of(fresh_world)) == 1
+
+
+def test_a_preview_of_an_old_checkpoint_names_its_own_version(fresh_client, fresh_world):
+    old = fresh_world.image("main", 0)
+    fresh_world.close_bar()
+    fresh_world.lagging = old
+    preview = fresh_client.post("/portfolio/preview", json={}).json()
+    assert (preview["bar_number"], preview["current"]) == (BARS, False)
+    named = {"If-Match": preview["version"]}
+    problem_of(fresh_client.post("/portfolio/rebalance", json={}, headers=named), 412)
+    fresh_world.lagging = None
+    preview = fresh_client.post("/portfolio/preview", json={}).json()
+    assert preview["current"]
+    assert preview["version"] == fresh_client.get("/portfolio/weights").json()["version"]
+    named = {"If-Match": preview["version"]}
+    told = fresh_client.post("/portfolio/rebalance", json={}, headers=named)
+    assert told.status_code == 202
+    assert fresh_world.commands[-1].target_weights == preview["command"]["target_weights"]
+
+
+def test_a_checkpoint_before_a_fill_is_not_of_the_version_after_it(fresh_client, fresh_world):
+    place = fresh_client.post("/portfolio/rebalance", json={}).headers["location"]
+    assert fresh_client.get(place).json()["status"] == "filled"
+    fresh_world._fills = False
+    fresh_client.post("/risk", json={"action": "reduce", "multiplier": 0.5})
+    command = fresh_world.commands[-1]
+    fresh_world.lagging = fresh_world.image("main", 0)  # the reduction is sent, and not filled
+    preview = fresh_client.post("/portfolio/preview", json={}).json()
+    assert preview["version"] == fresh_client.get("/portfolio/weights").json()["version"]
+    fresh_world.report_fill(command)
+    preview = fresh_client.post("/portfolio/preview", json={}).json()
+    assert preview["version"] != fresh_client.get("/portfolio/weights").json()["version"]
+
+
 def test_a_broker_that_does_not_take_an_order_is_said_to(fresh_client, fresh_world):
     fresh_world.refuses = True
     for path, order in (("/portfolio/rebalance", {}), ("/risk", {"action": "halt"})):
@@ -171,6 +215,30 @@ def test_a_policy_is_put_in_force_by_its_version(fresh_client):
     command = fresh_client.get(place).json()["command"]
     assert max(command["target_weights"].values()) <= 0.5
     assert command["policy_version"] == 2
+
+
+def test_two_policies_before_either_is_read_are_two_versions(
+    fresh_client, fresh_world, monkeypatch
+):
+    shown, offsets = fresh_world._show, fresh_world._offsets
+
+    def lag(topic, *_):
+        offsets[topic.name] = offsets.get(topic.name, 0) + 1
+
+    monkeypatch.setattr(fresh_world, "_show", lag)  # the views lag behind the topics
+    limits = [0.5, 0.6]
+    policies = [POLICY | {"constraints": {"weight_max": limit}} for limit in limits]
+    versions = [
+        fresh_client.put("/portfolio/policy", json=policy).json()["policy_version"]
+        for policy in policies
+    ]
+    assert versions == [2, 3]
+    late = fresh_client.put("/portfolio/policy", json=POLICY, headers={"If-Match": '"1"'})
+    assert "1" in problem_of(late, 412)
+    monkeypatch.setattr(fresh_world, "_show", shown)
+    fresh_world.close_bar()
+    place = fresh_client.post("/portfolio/rebalance", json={}).headers["location"]
+    assert fresh_client.get(place).json()["command"]["policy_version"] == 3
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,25 @@
 """The frontier is that of the portfolio's own problem, at its newest image, and bounded."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import numpy as np
 import pytest
 
 from schemas.policy import ConstraintOverrides, Overrides
-from streams.api import beside
+from streams.api import beside, frontiers
 from streams.api.frontiers import frontier_at
+from streams.api.problems import ProblemError
+from streams.api.whatif import TURNS_MAX
 from streams.core.image import decode_image
 from streams.core.portfolio import Portfolio
 from streams.readmodel.embedded import EmbeddedStore
-from tests.api.served import served
+from tests.api.served import Client, served
 from tests.api.test_reading import problem_of
 from tests.api.world import BARS, NAMES, POLICY, World
+from tests.operate.engine import wait_until
 
 
 def told(answer):
@@ -99,6 +104,28 @@ def test_an_image_that_lags_behind_is_not_kept(fresh_client, fresh_world):
     fresh_world.lagging = None
     fresh_world.close_bar()
     assert fresh_client.get("/portfolio/frontier").json()["bar_number"] == BARS + 2
+
+
+def test_frontiers_that_are_swept_leave_threads_to_short_answers(fresh_client, monkeypatch):
+    fresh_client.get("/portfolio/weights")
+    swept, go_on = threading.Event(), threading.Event()
+
+    def slow(*_):
+        swept.set()
+        assert go_on.wait(20.0)
+        raise ProblemError(409, "swept for long")
+
+    monkeypatch.setattr(frontiers, "frontier_at", slow)
+    paths = [f"/portfolio/frontier?points={points}" for points in range(2, 52)]
+    with ThreadPoolExecutor(len(paths)) as pool:
+        asked = [pool.submit(Client(fresh_client.base).get, path) for path in paths]
+        assert swept.wait(20.0)
+        assert fresh_client.get("/portfolio/weights", timeout=5.0).status_code == 200
+        wait_until(lambda: sum(one.done() for one in asked) == len(paths) - TURNS_MAX)
+        go_on.set()
+        codes = [one.result().status_code for one in asked]
+    assert codes.count(409) == TURNS_MAX
+    assert codes.count(429) == len(paths) - TURNS_MAX
 
 
 def test_a_halt_does_not_hide_it(fresh_client):

@@ -4,10 +4,13 @@ import io
 import threading
 
 import msgspec
+import orjson
 import polars as pl
 import pytest
 
 from streams.api import beside, bodies
+from streams.api.decisions import REPORTS_MAX
+from streams.readmodel.changes import Append
 from streams.readmodel.embedded import EmbeddedStore
 from tests.api.served import served
 from tests.api.world import BARS, NAMES, World
@@ -312,3 +315,29 @@ def test_where_the_store_is_away_the_last_answers_stay_and_say_so(tmp_path):
         assert "nothing is lost" in problem_of(never_asked, 503)
         assert never_asked.headers["retry-after"] == "1"
         assert client.get("/livez").status_code == 200
+
+
+def test_a_fill_after_many_parts_is_told(fresh_client, fresh_world, fresh_store):
+    command = fresh_world.commands[-1]
+    series = f"command/{command.command_id}/reports"
+    (whole,) = fresh_store.series(series)
+    part = orjson.dumps(orjson.loads(whole.value) | {"status": "partially_filled"})
+    parts = [Append(series, place - 2 * REPORTS_MAX, part) for place in range(REPORTS_MAX + 5)]
+    fresh_store.apply(parts, {})
+    found = fresh_client.get(f"/portfolio/decisions/{command.decision_id}").json()
+    assert found["lifecycle"] == "filled"
+    assert len(found["reports"]) == REPORTS_MAX
+
+
+def test_few_among_many_decisions_are_found_in_few_reads(fresh_client, fresh_store, monkeypatch):
+    read, series = [], fresh_store.series
+
+    def counted(name, **options):
+        read.append(name)
+        return series(name, **options)
+
+    total = len(fresh_client.get("/portfolio/history?limit=500").json()["items"])
+    monkeypatch.setattr(fresh_store, "series", counted)
+    found = fresh_client.get("/portfolio/history?limit=1&trigger=manual").json()
+    assert (found["items"], found["next_cursor"]) == ([], None)
+    assert read.count("main/decisions") == 1 < total // 2

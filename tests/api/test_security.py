@@ -159,3 +159,44 @@ def test_no_other_origin_is_let_in(guarded):
         headers={"Origin": "https://example.org", "Access-Control-Request-Method": "POST"},
     )
     assert "access-control-allow-origin" not in answer.headers
+
+
+FOREIGN = [
+    {"Sec-Fetch-Site": "cross-site", "Origin": "https://example.org"},
+    {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:3000"},
+    {"Origin": "https://example.org"},  # of a browser that does not say where from
+    {"Origin": "null"},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_a_page_of_another_site_cannot_order_where_no_token_is_needed(
+    fresh_client, fresh_world, headers
+):
+    before = len(fresh_world.sources)
+    for path, body in (("/portfolio/rebalance", b""), ("/risk", b'{"action": "halt"}')):
+        refused = fresh_client.post(path, data=body, headers=headers)
+        assert "another site" in problem_of(refused, 403)
+    problem_of(fresh_client.put("/portfolio/policy", json=POLICY, headers=headers), 403)
+    assert len(fresh_world.sources) == before
+
+
+def test_a_name_that_was_pointed_at_this_machine_reads_and_orders_nothing(fresh_client):
+    for host in ("example.org", "example.org:8080", "127.0.0.1.example.org", "[::1", ""):
+        for method, path in (("GET", "/portfolio/weights"), ("POST", "/portfolio/rebalance")):
+            refused = fresh_client.request(method, path, headers={"Host": host})
+            assert "Host" in problem_of(refused, 403)
+
+
+def test_the_page_of_this_service_orders_where_no_token_is_needed(fresh_client):
+    for host in ("localhost:8080", "127.0.0.1:8080", "[::1]:8080"):
+        for said in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": f"http://{host}"}, {}):
+            headers = {"Host": host} | said
+            assert fresh_client.post("/portfolio/rebalance", headers=headers).status_code == 202
+    linked = {"Sec-Fetch-Site": "cross-site"}  # a link from elsewhere to what is read
+    assert fresh_client.get("/portfolio/weights", headers=linked).status_code == 200
+
+
+def test_a_token_is_enough_wherever_its_bearer_comes_from(guarded):
+    headers = guarded.world_tokens["all"] | {"Host": "example.org"} | FOREIGN[0]
+    assert guarded.post("/portfolio/rebalance", headers=headers).status_code == 202

@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from streams.api import serving
 from streams.api import views as module
 from streams.api.views import Views
 from streams.observe.clock import now_ns
@@ -86,3 +87,19 @@ def test_too_many_bars_are_read_each_time(views, fresh_store, fresh_world, monke
     fresh_world.close_bar()
     same(views, fresh_store)
     assert not views._bars
+
+
+def test_bars_that_weigh_too_much_are_read_each_time(views, fresh_store, monkeypatch):
+    monkeypatch.setattr(module, "BARS_BYTES_MAX", 1_000)
+    same(views, fresh_store)
+    assert not views._bars
+
+
+def test_answers_that_are_kept_weigh_no_more_than_so_much(fresh_client, monkeypatch):
+    server = fresh_client.app.state.services.server
+    monkeypatch.setattr(serving, "CACHED_BYTES_MAX", 50_000)
+    for points in range(2, 42):
+        fresh_client.get(f"/portfolio/performance?max_points={points}")
+        kept = sum(len(one.data) for one in server._cached.values())
+        assert kept == server._cached_bytes <= 50_000
+    assert 0 < len(server._cached) < 40

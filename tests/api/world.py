@@ -143,11 +143,14 @@ class World:
         if isinstance(output.message, RebalanceCommand):
             self.commands.append(output.message)
             if self._fills:
-                command = output.message
-                answer = paper_answer(command, len(self.commands), {})
-                as_of_ns = parse_instant(command.bar_end)
-                report = report_of(command, answer, executor="paper", as_of_ns=as_of_ns)
-                self._take_in(REPORTS, command.portfolio_id, report)
+                self.report_fill(output.message)
+
+    def report_fill(self, command):
+        """Let the executor fill a command, on paper."""
+        answer = paper_answer(command, len(self.commands), {})
+        as_of_ns = parse_instant(command.bar_end)
+        report = report_of(command, answer, executor="paper", as_of_ns=as_of_ns)
+        self._take_in(REPORTS, command.portfolio_id, report)
 
     def _arrival(self, topic, key, value):
         offset = self._offsets.get(topic.name, 0)

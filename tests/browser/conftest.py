@@ -4,13 +4,13 @@ from tests.browser.chromium import DESK, WAIT_MS, running_chromium
 from tests.browser.stack import running_stack
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def stack(broker, tmp_path_factory):
     with running_stack(broker, tmp_path_factory.mktemp("stack")) as found:
         yield found
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # no longer: its event loop would stay in the way of other tests
 def chromium():
     with running_chromium() as found:
         yield found

@@ -94,7 +94,8 @@ def test_an_order_is_previewed_confirmed_and_watched_until_it_is_filled(page, st
     def preview():
         page.get_by_role("button", name="Preview").click()
         expect(shown).to_be_visible()
-        return stack.newest in (shown.get_attribute("data-bar") or "")
+        is_newest = stack.newest in (shown.get_attribute("data-bar") or "")
+        return is_newest and page.get_by_role("button", name="Confirm").is_enabled()
 
     # A checkpoint comes every few seconds: the preview is of the newest.
     assert any(preview() or page.wait_for_timeout(500) for _ in range(40))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from streams.readmodel import embedded
 from streams.readmodel.changes import Append, Put, Tell
 from streams.readmodel.embedded import EmbeddedStore
 from streams.readmodel.redis_store import RedisStore
@@ -166,6 +167,21 @@ def test_a_writer_that_is_silent_is_followed_by_another_and_writes_no_more(open_
     assert second.series("s") == []
     assert second.positions() == {("t", 0): 9}
     assert [event.value for event in second.told(0)] == [b"2"]
+
+
+def test_a_lease_taken_by_a_clock_that_was_set_back_since_is_over(tmp_path, monkeypatch) -> None:
+    first, second = EmbeddedStore(tmp_path / "views"), EmbeddedStore(tmp_path / "views")
+    at_ns = 1_700_000_000_000_000_000
+    monkeypatch.setattr(embedded, "now_ns", lambda: at_ns)
+    assert first.hold(4.0)
+    monkeypatch.setattr(embedded, "now_ns", lambda: at_ns - 1_000_000_000)
+    assert not second.hold(4.0)  # a second is nothing to hurry for
+    monkeypatch.setattr(embedded, "now_ns", lambda: at_ns - 3_600_000_000_000)
+    assert second.hold(4.0)
+    with pytest.raises(LeaseLostError):
+        first.apply([Put("a", b"1")], {})
+    first.close()
+    second.close()
 
 
 def test_a_cleared_store_has_the_same_writer(open_store) -> None:

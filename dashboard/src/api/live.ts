@@ -10,6 +10,8 @@ export interface Live {
 }
 
 const RETRY_MS = 1_000;
+/** The API says something every 15 s; a connection that says nothing for longer is a dead one. */
+const SILENT_MS = 40_000;
 const REFRESH_MS = 400;
 const TOUCHES: Record<string, string[]> = {
   weights: ["weights", "strategies"],
@@ -54,9 +56,13 @@ async function follow(
   lost: () => void,
 ): Promise<void> {
   let last = "";
+  const note = (kind: string, id: string): void => {
+    if (id !== "") last = id;
+    if (kind !== "") hear(kind);
+  };
   while (!signal.aborted) {
     try {
-      last = await listen(portfolio, last, signal, hear);
+      await listen(portfolio, last, signal, note);
     } catch {
       // a connection that ends badly is one that ends
     }
@@ -70,24 +76,27 @@ async function listen(
   portfolio: string,
   last: string,
   signal: AbortSignal,
-  hear: (kind: string) => void,
-): Promise<string> {
+  note: (kind: string, id: string) => void,
+): Promise<void> {
   const headers: Record<string, string> = { Accept: "text/event-stream", ...whoAsks() };
   if (last !== "") headers["Last-Event-ID"] = last;
-  const answer = await fetch(`/portfolio/stream?portfolio_id=${portfolio}`, { headers, signal });
+  const silent = new AbortController();
+  let timer = setTimeout(() => silent.abort(), SILENT_MS);
+  const answer = await fetch(`/portfolio/stream?portfolio_id=${portfolio}`, { headers, signal: AbortSignal.any([signal, silent.signal]) });
   if (!answer.ok || answer.body === null) throw new Error(`the stream answered ${answer.status}`);
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return last;
+    clearTimeout(timer);
+    if (done) return;
+    timer = setTimeout(() => silent.abort(), SILENT_MS);
     text += value;
     const events = text.split("\n\n");
     text = events.pop() ?? "";
     for (const event of events) {
-      const parsed = parseEvent(event);
-      if (parsed.id !== "") last = parsed.id;
-      if (parsed.kind !== "") hear(parsed.kind);
+      const { kind, id } = parseEvent(event);
+      note(kind, id);
     }
   }
 }

@@ -1675,6 +1675,9 @@ export interface components {
         /**
          * PreviewAnswer
          * @description What a rebalance would decide at the bar it names; nothing was changed.
+         *
+         *         ``version`` is that of the checkpoint it was made from; ``current`` tells that nothing happened
+         *         since. An order with it as ``If-Match`` is void (412) once anything did.
          */
         PreviewAnswer: {
             as_of: string | null;
@@ -1686,6 +1689,7 @@ export interface components {
             bar_end: string;
             bar_number: number;
             command: components["schemas"]["RebalanceCommand"] | null;
+            current: boolean;
             decision: components["schemas"]["Decision"];
             /** @description id of a portfolio */
             portfolio_id: string;

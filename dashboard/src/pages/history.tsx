@@ -1,11 +1,12 @@
 /** Every evaluation of the mix, and why. */
 import { Anchor, Badge, Button, Drawer, Group, Select, Stack, Text, Title } from "@mantine/core";
-import type { Schemas } from "../api/client";
+import { useMutation } from "@tanstack/react-query";
+import { download, type Schemas } from "../api/client";
 import { useDecision, useHistory } from "../api/queries";
 import { useSearch } from "../api/search";
 import type { PageProps } from "../app";
 import { Effect, Limits, Trades, WaysOut } from "../ui/decision";
-import { Ready } from "../ui/states";
+import { Ready, Refusal } from "../ui/states";
 import { Figures, Name, type Column } from "../ui/table";
 import { bps, change, figure, instant, share } from "../units/format";
 import { outcomeWords, plain, triggerWords } from "../units/words";
@@ -37,6 +38,7 @@ export default function History({ portfolio }: PageProps) {
     setSearch({ compare: next.length > 0 ? next.join(",") : null });
   };
   const opened = search.get("decision");
+  const exported = useMutation({ mutationFn: () => download("/portfolio/history", { ...filter, portfolio_id: portfolio, limit: 500 }, "decisions.csv") });
   return (
     <Stack gap="sm">
       <Group justify="space-between">
@@ -46,11 +48,12 @@ export default function History({ portfolio }: PageProps) {
         <Group gap="xs">
           <Select aria-label="Trigger" placeholder="Any trigger" clearable size="xs" w={130} data={TRIGGERS.map((value) => ({ value, label: plain(value) }))} value={search.get("trigger")} onChange={narrow("trigger")} />
           <Select aria-label="Outcome" placeholder="Any outcome" clearable size="xs" w={130} data={["accepted", "declined"]} value={search.get("outcome")} onChange={narrow("outcome")} />
-          <Anchor size="sm" href={`/portfolio/history?portfolio_id=${portfolio}&limit=500`} download="decisions.json">
-            Export
-          </Anchor>
+          <Button size="compact-xs" variant="subtle" loading={exported.isPending} onClick={() => exported.mutate()}>
+            Export CSV
+          </Button>
         </Group>
       </Group>
+      {exported.error !== null && <Refusal error={exported.error} />}
       {chosen.length === 1 && <Text size="sm">Mark another decision to compare the two.</Text>}
       {chosen.length === 2 && <Comparison ids={[chosen[0] ?? "", chosen[1] ?? ""]} close={() => setSearch({ compare: null })} />}
       <Ready of={history}>

@@ -1,14 +1,14 @@
 /** Ask what a rebalance would do, then order it and watch it through. Nothing is shown as done before it is. */
 import { Alert, Button, Group, Stack, Stepper, Text, TextInput, Title } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { order, Problem, type Schemas } from "../api/client";
 import { useFrontierWithin, useOptimization, useRebalance } from "../api/queries";
 import { useSearch } from "../api/search";
 import type { PageProps } from "../app";
 import { Effect, Limits, Trades, WaysOut } from "../ui/decision";
 import { FrontierChart } from "../ui/frontier";
-import { Failure, Ready } from "../ui/states";
+import { Failure, Ready, Refusal, Unheard } from "../ui/states";
 import { instant } from "../units/format";
 import { plain } from "../units/words";
 import { Controls, overridesOf, type Overrides } from "./controls";
@@ -26,7 +26,6 @@ export default function Rebalance({ portfolio }: PageProps) {
     mutationFn: (asked: Overrides | null) => order("PreviewAnswer", "/portfolio/preview", query, { reason, overrides: asked }),
   });
   const confirm = useMutation({
-    // One key an intention: a retry of the same click is the same order.
     mutationFn: ({ key, version }: { key: string; version: string }) =>
       order("RequestAnswer", "/portfolio/rebalance", query, { reason, overrides }, { "Idempotency-Key": key, "If-Match": version }),
     retry: (count, error) => count < 2 && !(error instanceof Problem),
@@ -35,6 +34,8 @@ export default function Rebalance({ portfolio }: PageProps) {
   // What is confirmed is what was seen: other controls ask for another preview.
   const isAsked = JSON.stringify(preview.variables ?? null) === JSON.stringify(overrides);
   const seen = isAsked ? preview.data : undefined;
+  // One key an intention, however often it is clicked: an answer that was lost may have been a yes.
+  const key = useMemo(newKey, [seen, reason]);
   const look = (): void => {
     confirm.reset();
     preview.mutate(overrides);
@@ -51,30 +52,33 @@ export default function Rebalance({ portfolio }: PageProps) {
         <Button variant="default" loading={preview.isPending} onClick={look}>
           Preview
         </Button>
-        <Button disabled={seen?.decision.outcome !== "accepted" || isBehind(seen) || confirm.isSuccess} loading={confirm.isPending} onClick={() => seen !== undefined && confirm.mutate({ key: newKey(), version: `"${seen.version}"` })}>
+        <Button disabled={seen?.decision.outcome !== "accepted" || isBehind(seen) || confirm.isSuccess} loading={confirm.isPending} onClick={() => seen !== undefined && confirm.mutate({ key, version: `"${seen.version}"` })}>
           Confirm
         </Button>
       </Group>
-      {preview.error !== null && isAsked && <Failure error={preview.error} />}
+      {preview.error !== null && isAsked && <Refusal error={preview.error} />}
       {moved && (
         <Alert color="orange" title="The portfolio has moved on" role="alert">
           <Stack gap="xs" align="flex-start">
             <Text size="sm">{confirm.error?.message}</Text>
-            <Button size="xs" variant="default" onClick={() => confirm.mutate({ key: newKey(), version: "*" })}>
+            <Button size="xs" variant="default" onClick={() => confirm.mutate({ key, version: "*" })}>
               Order it as things stand now
             </Button>
           </Stack>
         </Alert>
       )}
-      {confirm.error !== null && !moved && <Failure error={confirm.error} />}
+      {confirm.error !== null && !moved && (isUnknown(confirm.error) ? <Unheard error={confirm.error} /> : <Refusal error={confirm.error} />)}
       {request !== null && <Lifecycle request={request} />}
       {seen !== undefined && <Shown preview={seen} portfolio={portfolio} overrides={overrides} />}
     </Stack>
   );
 }
 
-/** Whether a bar has closed since the checkpoint that a preview is made from. */
-const isBehind = (preview: Preview): boolean => preview.as_of !== preview.bar_end;
+/** Whether anything has happened since the checkpoint that a preview is made from. */
+const isBehind = (preview: Preview): boolean => !preview.current;
+
+/** Whether an order may have been taken for all that is known. */
+const isUnknown = (error: Error): boolean => !(error instanceof Problem) || error.status >= 500;
 
 /** A name for one order, so that a repeat of it stays one. (`randomUUID` is not there without TLS.) */
 function newKey(): string {
@@ -96,8 +100,8 @@ function Shown({ preview, portfolio, overrides }: PageProps & { preview: Preview
         </Text>
       )}
       {isBehind(preview) && (
-        <Alert color="orange" title="A newer bar has closed">
-          This is of the engine's last checkpoint; the bar ending {instant(preview.as_of)} is not in it yet. Preview again in a few seconds.
+        <Alert color="orange" title="The portfolio has moved on">
+          This is of the engine's last checkpoint; what happened since, up to the bar ending {instant(preview.as_of)}, is not in it yet. Preview again in a few seconds.
         </Alert>
       )}
       <Effect decision={decision} />
@@ -118,7 +122,15 @@ const ENDED: Record<string, string> = {
 
 function Lifecycle({ request }: { request: string }) {
   const answer = useRebalance(request);
-  const status = answer.data?.status ?? "proposed";
+  if (answer.error !== null && answer.data === undefined) return <Failure error={answer.error} />;
+  const status = answer.data?.status;
+  if (status === undefined) {
+    return (
+      <Text size="sm" c="dimmed" role="status" data-testid="lifecycle" data-status="unknown">
+        {answer.data === null ? "Nothing is known of this order yet" : "Asking for this order"}: request {request}
+      </Text>
+    );
+  }
   const ended = ENDED[status];
   return (
     <Stack gap="xs" role="status" aria-label="Order" data-testid="lifecycle" data-status={status}>

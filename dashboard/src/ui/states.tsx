@@ -20,6 +20,24 @@ export function Failure({ error }: { error: Error }) {
   );
 }
 
+/** What an order or a preview met; nobody sends it again by itself. */
+export function Refusal({ error }: { error: Error }) {
+  return (
+    <Alert color="red" title="This was not taken" role="alert">
+      {error.message}
+    </Alert>
+  );
+}
+
+/** An order whose answer was lost: it may have been taken, and the same click asks for the same order. */
+export function Unheard({ error }: { error: Error }) {
+  return (
+    <Alert color="orange" title="Nobody answered" role="alert">
+      {error.message}. It may have been taken all the same: Confirm asks for the same order again, and makes no second one.
+    </Alert>
+  );
+}
+
 interface Asked<T> {
   data: T | undefined;
   error: Error | null;
