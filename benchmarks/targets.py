@@ -37,6 +37,7 @@ class Target(NamedTuple):
 
 
 TARGETS: Final = {
+    "metrics_per_bar_n1000": Target(at_most=2_000),
     "whole_path_returns_per_s": Target(at_least=100_000, ratio_at_least=5),
     "whole_path_returns_per_s_faust": Target(ratio_at_least=50),
     "latency_return_to_metrics_p50_ms": Target(at_most=10),
