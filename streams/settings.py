@@ -140,12 +140,15 @@ class OptimizerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Size of the pool.
     deadline_ms
         Time a live solve may take.
+    memory_max_mb
+        What a solving process may hold; one that holds more is replaced. 0 is no bound.
     instance
         Static membership of an optimizer worker; None is no name.
     """
 
     processes: Annotated[int, Meta(ge=1, le=64)] = 1
     deadline_ms: PositiveInt = 5_000
+    memory_max_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 2_048
     instance: str | None = None
 
 

@@ -46,7 +46,8 @@ class Answerer:
     """Answers requests: the pool in front, the journal behind."""
 
     def __init__(self, settings: Settings) -> None:
-        self._pool = Pool(settings.optimizer.processes, settings.optimizer.deadline_ms)
+        own = settings.optimizer
+        self._pool = Pool(own.processes, own.deadline_ms, own.memory_max_mb)
         config = producer_config(settings.kafka.bootstrap, client_id="apse-optimizer", gapless=True)
         self._producer = Producer(config | {"linger.ms": 0} | settings.kafka.security())
         self._journal = settings.kafka.scope + JOURNAL.name

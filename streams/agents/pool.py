@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
@@ -26,8 +27,11 @@ from streams.agents.crash import crash_point
 from streams.core.optimize import Failed, Outcome
 from streams.core.requests import reply_to, solve_request
 from streams.core.shadows import requests_of, shadow_answer
+from streams.observe.log import get_logger
 
 T = TypeVar("T")
+
+log = get_logger("pool")
 
 MS_PER_S: Final = 1_000
 TRIES: Final = 2
@@ -84,11 +88,15 @@ class Pool:
         Size of the pool.
     deadline_ms
         Time that one solve may take.
+    memory_max_mb
+        A process that holds more after a solve is replaced; 0 is no bound. Only Linux tells.
     """
 
-    def __init__(self, processes: int, deadline_ms: int) -> None:
+    def __init__(self, processes: int, deadline_ms: int, memory_max_mb: int = 0) -> None:
         self._processes = processes
         self._deadline_s = deadline_ms / MS_PER_S
+        self._memory_max_mb = memory_max_mb
+        self._under_way = 0
         self._executor = self._start()
 
     async def solve(self, data: bytes, shadows: tuple[str, ...] = ()) -> bytes:
@@ -100,6 +108,14 @@ class Pool:
         The paper books that ask in the request, by name, are solved after the main book, within a
         deadline that they share: none of them can cost the main book its answer.
         """
+        self._under_way += 1
+        try:
+            return await self._answer(data, shadows)
+        finally:
+            self._under_way -= 1
+            self._shed()
+
+    async def _answer(self, data: bytes, shadows: tuple[str, ...]) -> bytes:
         try:
             record = await self._try(partial(solve_bytes, data), self._deadline_s)
         except TimeoutError:
@@ -157,6 +173,15 @@ class Pool:
         for process in processes:
             process.join()
 
+    def _shed(self) -> None:
+        """Replace a pool whose processes have grown too large, when nobody waits for them."""
+        if not self._memory_max_mb or self._under_way:
+            return
+        held_mb = max(map(resident_mb, self._executor._processes or {}), default=0.0)  # noqa: SLF001  # see close
+        if held_mb > self._memory_max_mb:
+            log.warning("solver_too_large", held_mb=round(held_mb), most_mb=self._memory_max_mb)
+            self._renew()
+
     def _renew(self) -> None:
         """Replace the pool."""
         self.close()
@@ -171,6 +196,15 @@ class Pool:
         for _ in range(self._processes):
             executor.submit(os.getpid)  # prewarmed: the first request does not pay the imports
         return executor
+
+
+def resident_mb(pid: int) -> float:
+    """Return what a process holds in memory, 0 where the system does not tell."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _given_up(data: bytes, reason: str) -> bytes:

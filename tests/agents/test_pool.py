@@ -15,7 +15,7 @@ import pytest
 from schemas.codec import decode_record, encode_record
 from schemas.optimize import OptimizeRequest, ShadowProblem
 from streams.agents.crash import CRASH_VARIABLE
-from streams.agents.pool import Pool, solve_bytes
+from streams.agents.pool import Pool, resident_mb, solve_bytes
 
 ROOT = Path(__file__).parents[2]
 SIZE = 4
@@ -96,6 +96,27 @@ def test_a_process_killed_while_it_solves_costs_nothing(pool):
     second, third = reply_of(second), reply_of(third)
     assert (second.status, third.status) == ("solved", "solved")
     assert f"pid-{killed}" != second.diagnostics.worker == third.diagnostics.worker
+
+
+def test_a_process_that_grew_too_large_is_replaced_after_its_answer():
+    small = Pool(1, deadline_ms=20_000, memory_max_mb=1)
+    try:
+        replies = [reply_of(asyncio.run(small.solve(request()))) for _ in range(2)]
+    finally:
+        small.close()
+    assert {reply.status for reply in replies} == {"solved"}
+    assert len({reply.diagnostics.worker for reply in replies}) == 2
+
+
+def test_a_process_within_its_bound_stays():
+    large = Pool(1, deadline_ms=20_000, memory_max_mb=4_096)
+    try:
+        replies = [reply_of(asyncio.run(large.solve(request()))) for _ in range(2)]
+        assert 10.0 < resident_mb(pids(large)[0]) < 4_096  # an interpreter with numpy and cvxpy
+    finally:
+        large.close()
+    assert len({reply.diagnostics.worker for reply in replies}) == 1
+    assert resident_mb(2**22 + 1) == 0.0  # nobody: beyond the greatest process id
 
 
 def test_a_request_that_ends_every_process_is_a_failed_reply(monkeypatch):
