@@ -44,9 +44,15 @@ def same_encoding(file_name: str, now: bytes, frozen: bytes) -> bool:
     three by how many fields its type has, left out or not: a new field with a default changes the
     head, and nothing that a reader sees.
     """
+    if now == frozen:
+        return True
     if file_name.endswith(".json"):
-        return now == frozen
-    return _ordered(msgspec.msgpack.decode(now)) == _ordered(msgspec.msgpack.decode(frozen))
+        return False
+    try:
+        told = msgspec.msgpack.decode(frozen)
+    except msgspec.DecodeError:
+        return False
+    return _ordered(msgspec.msgpack.decode(now)) == _ordered(told)
 
 
 def _ordered(value: object) -> object:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -37,22 +38,25 @@ class Client(requests.Session):
 @contextmanager
 def served(store, world, **api):
     """Serve a world's views; yields a client of it."""
-    port = free_ports(1)
-    settings = Settings(api=ApiSettings(port=port, **api))
-    parts = Parts(store=store, follower=world, outbox=world, image_of=world.image)
-    app = build_app(settings, parts)
-    with running(app, port) as client:
-        client.app = app
-        yield client
+    with socket.socket() as listener:  # held from here on: nobody else can take the port
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        settings = Settings(api=ApiSettings(port=port, **api))
+        parts = Parts(store=store, follower=world, outbox=world, image_of=world.image)
+        app = build_app(settings, parts)
+        with running(app, listener) as client:
+            client.app = app
+            yield client
 
 
 @contextmanager
-def running(app, port):
+def running(app, listener):
+    port = listener.getsockname()[1]
     config = uvicorn.Config(
         app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     end = time.monotonic() + START_TIMEOUT_S
     while not server.started:
