@@ -28,6 +28,7 @@ from streams.core.optimize import Failed, Outcome
 from streams.core.requests import reply_to, solve_request
 from streams.core.shadows import requests_of, shadow_answer
 from streams.observe.log import get_logger
+from streams.observe.solves import LATE
 
 T = TypeVar("T")
 
@@ -119,7 +120,7 @@ class Pool:
         try:
             record = await self._try(partial(solve_bytes, data), self._deadline_s)
         except TimeoutError:
-            record = _given_up(data, f"no answer within {self._deadline_s} s")
+            record = _given_up(data, f"{LATE} {self._deadline_s} s")
         except BrokenProcessPool:
             record = _given_up(data, DIED)
         if not shadows:
@@ -132,7 +133,7 @@ class Pool:
     async def _shadows(self, data: bytes, names: tuple[str, ...]) -> tuple[ShadowAnswer, ...]:
         end_s = time.monotonic() + self._deadline_s
         answers: list[ShadowAnswer] = []
-        late = f"solver_failed: no answer within {self._deadline_s} s for all paper books"
+        late = f"solver_failed: {LATE} {self._deadline_s} s for all paper books"
         for place, name in enumerate(names):
             left_s = end_s - time.monotonic()
             if left_s <= 0.0:

@@ -1,10 +1,12 @@
 """What an optimizer shows: its solves by status, and those that its pool gave up."""
 
+from typing import Final
+
 from schemas.codec import decode_record
 from schemas.journal import Reply
 from streams.observe.metrics import POOL, SOLVE
 
-_DEADLINE = "no answer within"  # how the pool words it
+LATE: Final = "no answer within"  # how a pool words a missed deadline
 
 
 def observe_reply(record: bytes, elapsed_s: float) -> None:
@@ -24,4 +26,4 @@ def observe_reply(record: bytes, elapsed_s: float) -> None:
     gave_up = not facts.worker  # a solve names its process; the pool itself does not
     SOLVE.labels(reply.status).observe(elapsed_s if gave_up else facts.solve_seconds)
     if gave_up:
-        POOL.labels("deadline" if reply.reason.startswith(_DEADLINE) else "died").inc()
+        POOL.labels("deadline" if reply.reason.startswith(LATE) else "died").inc()

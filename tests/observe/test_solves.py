@@ -1,16 +1,13 @@
 """A solve is counted by its status; one that the pool gave up, by why."""
 
-import inspect
-
 import pytest
 from prometheus_client import generate_latest
 
 from schemas.codec import encode_record
 from schemas.journal import Reply
 from schemas.optimize import OptimizeReply, SolveDiagnostics
-from streams.agents.pool import Pool
 from streams.observe.metrics import registry_for
-from streams.observe.solves import _DEADLINE, observe_reply
+from streams.observe.solves import observe_reply
 from tests.observe.exposition import parse
 
 
@@ -51,7 +48,3 @@ def test_a_solve_given_up_is_timed_from_outside_and_counted_by_why(words, reason
     observe_reply(record("failed", "", 0.0, words), 5.0)
     assert value("apse_optimizer_pool_failures_total", reason=reason) - before == 1
     assert value("apse_solve_seconds_sum", status="failed") - time_before == pytest.approx(5.0)
-
-
-def test_the_words_for_a_missed_deadline_are_those_of_the_pool():
-    assert _DEADLINE in inspect.getsource(Pool.solve)
