@@ -19,7 +19,8 @@ class WindowMetrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     why: metric -> strategy -> reason. ``coverage`` is the share of the window's bars that have a
     value. ``dates`` tells the bars in which the deepest drawdown began (the first one below its
     high) and was deepest, null where there is none; it and the figures of the whole way of wealth
-    come at every bar with up to 50 strategies, with more at every second, third and so on.
+    come at every bar with up to 50 strategies, with more at every second, third and so on; figures
+    in other conventions (docs/metrics.md) at every fifth of these.
     """
 
     window: str

@@ -17,6 +17,7 @@ from schemas.policy import (
     StrategyEntry,
     check_policy,
 )
+from streams.cli.estimate_tables import show_estimates
 from streams.cli.estimates import strategy_figures
 from streams.core.arrays import FloatArray, IntArray
 from streams.core.covariance import (
@@ -36,21 +37,10 @@ from streams.core.quality import EstimatorQuality, ForecastQuality
 from streams.core.signals import MarketSigns, turbulence
 from streams.core.windows import RollingWindows
 from streams.files import read_returns
-from streams.operate.console import EXIT_INPUT, fail, out, print_json, say, table
+from streams.operate.console import EXIT_INPUT, fail, print_json
 from streams.operate.portfolio_file import read_policy
 from streams.report.book import read_book
 
-_SHOWN: Final = {
-    "n_obs": "n",
-    "mean_annual": "mean/y",
-    "volatility_annual": "vol/y",
-    "sharpe": "Sharpe",
-    "sharpe_standard_error": "±",
-    "sortino": "Sortino",
-    "max_drawdown": "max dd",
-    "cvar_95": "CVaR 95",
-}
-"""Metrics of the table for people, and their headings, short enough for 80 columns."""
 _BAR: Final[Bar] = "1d"  # of the policy that carries the options; no estimate depends on it
 
 
@@ -98,14 +88,13 @@ def estimate(
     compare: Annotated[
         list[str] | None, typer.Option(help="Covariance to judge beside it; repeat for more.")
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Tables of every figure.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print metrics, covariance, expected returns, signals and the quality of forecasts."""
     history = read_returns(returns)
     values = history.values if window is None else history.values[-window:]
-    if benchmark is not None and benchmark not in history.names:
-        names = ", ".join(history.names[:10])
-        fail(f"--benchmark {benchmark!r} is not in {returns}; expected one of {names}", EXIT_INPUT)
+    _check_benchmark(benchmark, history.names, returns)
     changes = {
         "covariance": covariance,
         "mean": mean,
@@ -129,7 +118,13 @@ def estimate(
     if as_json:
         print_json(figures)
     else:
-        _show(figures)
+        show_estimates(figures, every=every)
+
+
+def _check_benchmark(benchmark: str | None, names: tuple[str, ...], returns: Path) -> None:
+    if benchmark is not None and benchmark not in names:
+        some = ", ".join(names[:10])
+        fail(f"--benchmark {benchmark!r} is not in {returns}; expected one of {some}", EXIT_INPUT)
 
 
 def _policy(
@@ -277,81 +272,3 @@ def _quality(policy: PortfolioPolicy, values: FloatArray) -> tuple[EstimatorQual
 
 def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-# ---------------------------------------------------------------- for people
-
-
-def _show(figures: dict[str, Any]) -> None:
-    rows = table("strategy", figures=tuple(_SHOWN.values()))
-    for strategy, metrics in figures["metrics"].items():
-        rows.add_row(strategy, *(_figure(metrics[name]) for name in _SHOWN))
-    out.print(rows)
-    _show_expected(figures.get("expected_returns"))
-    _show_structure(figures)
-    signals = figures["signals"]
-    say(
-        f"last bar: turbulence {_figure(signals['turbulence'])}, volatility regime"
-        f" {_figure(signals['volatility_regime'])}, correlation"
-        f" {_figure(signals['correlation_fast'])} against {_figure(signals['correlation_slow'])}"
-    )
-    for name, deviations in signals["jumps"].items():
-        say(f"  jump of {name}: {deviations:+.1f} deviations")
-    if "quality" in figures:
-        _show_quality(figures["quality"])
-
-
-def _show_expected(expected: dict[str, Any] | None) -> None:
-    if expected is None:
-        return
-    rows = table("strategy", figures=(f"expected/y ({expected['mean']})", "±"))
-    for name, told in expected["strategies"].items():
-        rows.add_row(name, _figure(told["mean_annual"]), _figure(told["standard_error_annual"]))
-    out.print(rows)
-
-
-def _show_structure(figures: dict[str, Any]) -> None:
-    matrix = figures["covariance_annual"]
-    told = figures.get("covariance_structure")
-    if told is None:
-        say(f"no covariance: {matrix['undefined']}")
-        return
-    say(
-        f"covariance {told['covariance']} over {matrix['n_common']} common rows"
-        f" (worth {told['n_effective']:.1f}); --json prints the matrix and every metric"
-    )
-    say(
-        f"  condition {_figure(told['condition_number'])},"
-        f" effective bets {_figure(told['effective_bets'])},"
-        f" average correlation {_figure(told['average_correlation'])};"
-        f" {told['clusters']} clusters"
-    )
-    if told["shrinkage"] is not None:
-        say(f"  shrunk by {told['shrinkage']:.1%}")
-    if told["repair_distance"] > 0.0:
-        say(f"  made semi-definite: correlations moved by {told['repair_distance']:.2%}")
-
-
-def _show_quality(records: list[dict[str, Any]]) -> None:
-    headings = ("bars", "bias held", "random", "least", "most", "QLIKE held", "random")
-    rows = table("covariance", figures=headings)
-    keys = (
-        "n_bars",
-        "bias_held",
-        "bias_random",
-        "bias_random_min",
-        "bias_random_max",
-        "qlike_held",
-        "qlike_random",
-    )
-    for record in records:
-        rows.add_row(record["covariance"], *(_figure(record[key]) for key in keys))
-    out.print(rows)
-    if not records:
-        say("too few rows to judge a forecast")
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.4f}"

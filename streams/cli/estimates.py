@@ -9,10 +9,10 @@ from streams.core.arrays import FloatArray, IntArray
 from streams.core.metrics import METRICS, OBSERVATIONS_MIN, UNDEFINED_REASONS, series_metrics
 from streams.core.performance import (
     BENCHMARK_FIGURES,
+    VARIANT_NAMES,
     WINDOW_FIGURES,
     Asked,
     WindowFigures,
-    series_variants,
     whole_figures,
 )
 
@@ -52,6 +52,7 @@ def strategy_figures(
     told = (*WINDOW_FIGURES, *(() if benchmark is None else BENCHMARK_FIGURES))
     return {
         name: _strategy(returns[:, column], periods_per_year, _beyond(found, told, column))
+        | {"variants": _values(_beyond(found, VARIANT_NAMES, column))}
         | _dates(found, column, ends_ns)
         for column, name in enumerate(names)
     }
@@ -82,10 +83,13 @@ def _strategy(
         "n_obs": n_obs,
         "coverage": n_obs / max(len(returns), 1),
         **{name: values.get(name) for name in METRICS},
-        **{name: None if isinstance(told, str) else told for name, told in beyond.items()},
-        "variants": series_variants(returns, periods_per_year),
+        **_values(beyond),
     }
     return {**figures, "undefined": reasons} if reasons else figures
+
+
+def _values(figures: dict[str, float | str]) -> dict[str, float | None]:
+    return {name: None if isinstance(told, str) else told for name, told in figures.items()}
 
 
 # Each figure, or the reason why there is none.

@@ -6,7 +6,7 @@ Letters used in shapes everywhere: N strategies (columns), T bars (rows, oldest 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BoolArray", "FloatArray", "IntArray", "read_only"]
+__all__ = ["BoolArray", "FloatArray", "IntArray", "column_sums", "read_only"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -29,3 +29,24 @@ def read_only(values: FloatArray) -> FloatArray:
     view = values.view()
     view.flags.writeable = False
     return view
+
+
+def column_sums(rows: FloatArray) -> FloatArray:
+    """Sum each column, row after row, to the same bits whatever columns stand beside it.
+
+    numpy takes one column alone in pairs, which are other bits.
+
+    Parameters
+    ----------
+    rows
+        (T, M), in C order, T at least 1.
+
+    Returns
+    -------
+    (M,)
+    """
+    if rows.shape[1] == 1:
+        alone: FloatArray = np.add.accumulate(rows, axis=0)[-1]
+        return alone
+    total: FloatArray = np.add.reduce(rows, axis=0)
+    return total

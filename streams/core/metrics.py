@@ -102,6 +102,13 @@ class MetricsBlock:
         """Return one bar of a run, or one window of several: of the first trailing axis."""
         return MetricsBlock(self.n_obs[place], self.values[:, place], self.undefined[:, place])
 
+    def put(self, places: list[int], bars: "MetricsBlock") -> None:
+        """Write several bars, side by side in ``bars``, each into its place of this run."""
+        wide = (len(places), -1)
+        self.n_obs[places] = bars.n_obs.reshape(wide)
+        self.values[:, places] = bars.values.reshape(len(self.values), *wide)
+        self.undefined[:, places] = bars.undefined.reshape(len(self.values), *wide)
+
 
 def window_metrics(
     windows: RollingWindows, window: int, periods_per_year: float, risk_free: float = 0.0

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from streams.cli.estimate_tables import FURTHER, USUAL
 from tests.cli.files import NAMES, ragged_values, write_wide
 from tests.core.oracles import metrics_by_definition
 
@@ -114,6 +115,22 @@ def test_people_get_a_table_within_eighty_columns(apse, returns_file, monkeypatc
     assert answer.code == 0
     assert "…" not in answer.out
     assert all(name in answer.out for name in NAMES)
+
+
+def test_people_get_every_figure_where_they_ask_for_it(apse, returns_file, monkeypatch):
+    monkeypatch.setattr("streams.operate.console.out._width", 80)
+    asked = ("estimate", "--returns", returns_file, "--periods-per-year", 252)
+    asked = (*asked, "--benchmark", NAMES[0])
+    usual, found = apse(*asked), apse(*asked, "--all")
+    figures = apse(*asked, "--json").json["metrics"][NAMES[1]]
+    told = {*figures, *figures["variants"]} - {"variants", "undefined"}
+    assert {name for shown in (USUAL, *FURTHER) for name in shown} == told
+    for shown in FURTHER:
+        assert all(heading in found.out for heading in shown.values()), shown
+        assert any(heading not in usual.out for heading in shown.values()), shown
+    for name in ("omega", "stability", "drawdown_uncompounded_max"):
+        assert f"{figures['variants'][name]:.4f}" in found.out
+    assert "…" not in found.out
 
 
 @pytest.mark.parametrize(

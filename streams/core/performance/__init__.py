@@ -18,7 +18,7 @@ from streams.core.performance.run import (
     WindowFigures,
     whole_figures,
 )
-from streams.core.performance.variants import VARIANTS, series_variants
+from streams.core.performance.variants import VARIANT_NAMES, VARIANTS
 
 __all__ = [
     "BENCHMARK_FIGURES",
@@ -28,6 +28,7 @@ __all__ = [
     "PORTFOLIO_FIGURES",
     "SHAPE_FIGURES",
     "VARIANTS",
+    "VARIANT_NAMES",
     "WINDOW_FIGURES",
     "Asked",
     "BarFigures",
@@ -36,6 +37,5 @@ __all__ = [
     "PortfolioFigures",
     "WindowFigures",
     "performance_of",
-    "series_variants",
     "whole_figures",
 ]

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from streams.core.arrays import FloatArray, IntArray
+from streams.core.arrays import FloatArray, IntArray, column_sums
 
 __all__ = ["PATH_COLUMNS", "WealthPath", "WealthPaths", "path_due"]
 
@@ -23,15 +23,19 @@ _WIDE_COLUMNS: Final = 150
 _MEMORY_KEPT: Final = 8  # times what is needed now
 
 
-def path_due(bar: int, columns: int) -> bool:
+def path_due(bar: int, columns: int, every: int = 1) -> bool:
     """Tell whether paths are followed at a bar: a rule over its number and the columns alone.
+
+    With ``every``, whether the bar is one of every so many of them.
 
     Examples
     --------
-    >>> [path_due(bar, 150) for bar in (1, 2, 3, 4, 5, 6)]
-    [False, False, True, False, False, True]
+    >>> [bar for bar in range(1, 13) if path_due(bar, 150)]
+    [3, 6, 9, 12]
+    >>> [bar for bar in range(1, 13) if path_due(bar, 150, every=2)]
+    [6, 12]
     """
-    return bar % max(-(-columns // PATH_COLUMNS), 1) == 0
+    return bar % (every * max(-(-columns // PATH_COLUMNS), 1)) == 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +130,7 @@ class WealthPaths:
             np.multiply(depth, depth, out=depth)
             if self._some_missing:
                 np.copyto(depth, 0.0, where=self._missing)
-            squares = _total(depth)
+            squares = column_sums(depth)
         told = np.isfinite(squares)
         deep = told & (deepest < 0.0)
         return WealthPath(
@@ -179,12 +183,3 @@ class WealthPaths:
         self._missing = self._bits[used].reshape(rows, columns)[1:]
         self._high = self._whole[used].reshape(rows, columns)[1:]
         self._wealth[0] = self._peak[0] = 1.0
-
-
-# Row after row. A sum over one column alone would be taken in pairs, and be other bits.
-def _total(rows: FloatArray) -> FloatArray:
-    if rows.shape[1] == 1:
-        alone: FloatArray = np.add.accumulate(rows, axis=0)[-1]
-        return alone
-    total: FloatArray = np.add.reduce(rows, axis=0)
-    return total

@@ -4,6 +4,7 @@ What is kept here between runs only saves work: it follows from the bars of the 
 figures of a bar depend on the returns in its windows and on its number alone, to the bit.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -31,6 +32,7 @@ from streams.core.performance.terms import (
     Relation,
     relations_in,
 )
+from streams.core.performance.variants import VARIANT_NAMES, VARIANTS_EVERY, window_variants
 
 __all__ = ["BarFigures", "FigureRun", "Performance", "WindowFigures", "whole_figures"]
 
@@ -55,6 +57,8 @@ class WindowFigures:
         (K, N) of the estimation window, else None.
     paths_told
         At which of the K bars it was followed; there alone figures of it exist.
+    variants_told
+        At which of them the variants of other conventions exist.
     """
 
     window: int
@@ -63,12 +67,14 @@ class WindowFigures:
     portfolio: MetricsBlock
     path: WealthPath | None = None
     paths_told: tuple[bool, ...] = ()
+    variants_told: tuple[bool, ...] = ()
 
     def at(self, place: int) -> tuple[tuple[str, ...], FloatArray, NDArray[np.uint8]]:
         """Give the figures told at one of the K bars: names, values and reasons (len(names), N)."""
-        if self.path is None or self.paths_told[place]:
+        if self.path is None or self.variants_told[place]:
             return self.names, self.block.values[:, place], self.block.undefined[:, place]
-        kept = [i for i, name in enumerate(self.names) if name not in PATH_FIGURES]
+        absent = {*VARIANT_NAMES, *(() if self.paths_told[place] else PATH_FIGURES)}
+        kept = [i for i, name in enumerate(self.names) if name not in absent]
         names = tuple(self.names[i] for i in kept)
         return names, self.block.values[kept, place], self.block.undefined[kept, place]
 
@@ -94,14 +100,19 @@ class Performance:
         The one of them that everything is told of.
     asked
         Periods a year, benchmark, trials.
+    always
+        Go through the window at every bar, not at the few that are due.
     """
 
-    def __init__(self, windows: tuple[int, ...], window_bars: int, asked: Asked) -> None:
+    def __init__(
+        self, windows: tuple[int, ...], window_bars: int, asked: Asked, *, always: bool = False
+    ) -> None:
         assert window_bars in windows, (window_bars, windows)
         assert min(windows) > 1, windows
         self.windows = windows
         self.asked = asked
         self.window_bars = window_bars
+        self._always = always
         self._tails = QuantileTails(window_bars)
         self._paths = WealthPaths(window_bars)
         references = 1 if asked.benchmark is None else 2
@@ -165,22 +176,27 @@ class Performance:
                 path=self._follow(alone, count),
                 quantiles=self._tails.advance(alone, count, observed, low),
             )
-        return self._told(material, stop, count, alone.columns)
+        return self._told(material, self._variants(alone, count), stop)
 
-    def _told(self, material: Material, stop: int, count: int, strategies: int) -> FigureRun:
+    def _told(self, material: Material, variants: MetricsBlock, stop: int) -> FigureRun:
         names = WINDOW_FIGURES
         if self.asked.benchmark is not None:
             names = (*WINDOW_FIGURES, *BENCHMARK_FIGURES)
+        count, strategies = variants.n_obs.shape
         shape, whole, portfolio = figures_of(material, self.asked, names, strategies)
-        due = tuple(path_due(bar, strategies) for bar in range(stop - count + 1, stop + 1))
         return tuple(
             WindowFigures(
                 window=window,
-                names=names,
-                block=whole,
+                names=(*names, *VARIANT_NAMES),
+                block=MetricsBlock(
+                    whole.n_obs,
+                    np.concatenate([whole.values, variants.values]),
+                    np.concatenate([whole.undefined, variants.undefined]),
+                ),
                 portfolio=portfolio.at(place),
                 path=material.path,
-                paths_told=due,
+                paths_told=self._due(stop, count, strategies),
+                variants_told=self._due(stop, count, strategies, VARIANTS_EVERY),
             )
             if place == material.place
             else WindowFigures(
@@ -192,17 +208,38 @@ class Performance:
             for place, window in enumerate(self.windows)
         )
 
-    # As many windows at once as make a thousand columns or so: few columns cost as much as many.
+    # Which of the newest bars are due to be gone through the window at.
+    def _due(self, stop: int, count: int, strategies: int, every: int = 1) -> tuple[bool, ...]:
+        bars = range(stop - count + 1, stop + 1)
+        return tuple(self._always or path_due(bar, strategies, every) for bar in bars)
+
     def _follow(self, bars: Bars, count: int) -> WealthPath:
-        path, window = WealthPath.unknown(count, bars.columns), self.window_bars
+        path = WealthPath.unknown(count, bars.columns)
+        for places, rows in self._windows(bars, count):
+            path.put(places, self._paths.follow(rows))
+        return path
+
+    def _variants(self, bars: Bars, count: int) -> MetricsBlock:
+        values = np.full((len(VARIANT_NAMES), count, bars.columns), np.nan)
+        undefined = np.zeros(values.shape, dtype=np.uint8)
+        told = MetricsBlock(np.zeros(values.shape[1:], dtype=np.int64), values, undefined)
+        for places, rows in self._windows(bars, count, VARIANTS_EVERY):
+            told.put(places, window_variants(rows, self.asked.periods_per_year))
+        return told
+
+    # The windows (window_bars, M) that end at the bars that are due, side by side, and which bars
+    # these are. As many at once as make a thousand columns or so: few cost as much as many.
+    def _windows(
+        self, bars: Bars, count: int, every: int = 1
+    ) -> Iterator[tuple[list[int], FloatArray]]:
         first = bars.stop - count + 1
-        due = [place for place in range(count) if path_due(first + place, bars.columns)]
+        told = self._due(bars.stop, count, bars.columns, every)
+        due = [place for place, yes in enumerate(told) if yes]
         some = max(COLUMNS_AT_ONCE // max(bars.columns, 1), 1)
         for begun in range(0, len(due), some):
             places = due[begun : begun + some]
-            windows = [bars.read(first + at - window, first + at) for at in places]
-            path.put(places, self._paths.follow(np.concatenate(windows, axis=1)))
-        return path
+            windows = [bars.read(first + at - self.window_bars, first + at) for at in places]
+            yield places, np.concatenate(windows, axis=1)
 
 
 def whole_figures(rows: FloatArray, own: FloatArray, asked: Asked) -> WindowFigures:
@@ -223,4 +260,5 @@ def whole_figures(rows: FloatArray, own: FloatArray, asked: Asked) -> WindowFigu
         K = 1.
     """
     length = len(rows)
-    return Performance((length,), length, asked).advance(rows, own, length, 1)[0]
+    run = Performance((length,), length, asked, always=True).advance(rows, own, length, 1)
+    return run[0]

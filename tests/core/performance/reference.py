@@ -43,6 +43,7 @@ def figures_by_definition(window, own, benchmark, trial_sharpes):
         "beta": empyrical.beta(pd.Series(r), pd.Series(own[there])),
         "correlation": pd.Series(r).corr(pd.Series(own[there])),
         **water(window),
+        **variants_by_definition(r),
     }
     both = there & ~np.isnan(benchmark)
     level = benchmark[~np.isnan(benchmark)]
@@ -55,6 +56,28 @@ def figures_by_definition(window, own, benchmark, trial_sharpes):
         found["correlation_benchmark"] = pair[0].corr(pair[1])
     assert n > 1
     return found
+
+
+@np.errstate(all="ignore")
+def variants_by_definition(r):
+    """Figures of one series without gaps in the conventions of other software."""
+    series, root = pd.Series(r), math.sqrt(YEAR)
+    below, losses = np.minimum(r - r.mean(), 0.0), r[r < 0.0]
+    path = [0.0, *r.cumsum()]
+    return {
+        "sharpe_population": r.mean() / np.std(r) * root,
+        "sharpe_geometric": empyrical.cagr(series, annualization=YEAR)
+        / empyrical.annual_volatility(series, annualization=YEAR),
+        "sortino_semideviation": r.mean() / math.sqrt(below @ below / (len(r) - 1)) * root,
+        "sortino_loss_deviation": r.mean() / losses.std(ddof=1) * root
+        if len(losses) > 1
+        else math.nan,
+        "omega": empyrical.omega_ratio(series),
+        "stability": empyrical.stability_of_timeseries(series),
+        "skew_unbiased": series.skew(),
+        "kurtosis_unbiased": series.kurt(),
+        "drawdown_uncompounded_max": min(path[i] - max(path[: i + 1]) for i in range(len(path))),
+    }
 
 
 def error_iid(r, sharpe):

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from schemas.topics import METRICS, STATE
-from streams.core.performance import SHAPE_FIGURES, WINDOW_FIGURES, performance_of
+from streams.core.metrics import METRICS as METRICS_OF_ALL
+from streams.core.performance import (
+    SHAPE_FIGURES,
+    VARIANT_NAMES,
+    WINDOW_FIGURES,
+    performance_of,
+)
 from tests.core.performance.reference import CLOSE, water
 from tests.core.worlds import World, in_time_order, of_topic, policy_for, ragged
 
@@ -18,8 +24,10 @@ def walked(**policy):
 
 
 def test_full_figures_are_told_over_the_estimation_window_and_the_shape_over_the_others():
-    message = of_topic(walked().outputs, METRICS.name)[-1]
-    assert [message.window(i)[0][-3:] for i in range(2)] == [SHAPE_FIGURES, WINDOW_FIGURES[-3:]]
+    *_, before, newest = of_topic(walked().outputs, METRICS.name)  # bars 39 and 40
+    assert before.window(0)[0][-3:] == newest.window(0)[0][-3:] == SHAPE_FIGURES
+    assert before.window(1)[0] == (*METRICS_OF_ALL, *WINDOW_FIGURES)
+    assert newest.window(1)[0] == (*METRICS_OF_ALL, *WINDOW_FIGURES, *VARIANT_NAMES)
 
 
 def test_standard_figures_leave_the_rest_away():

@@ -11,11 +11,14 @@ from streams.core.performance import (
     PATH_FIGURES,
     PORTFOLIO_FIGURES,
     SHAPE_FIGURES,
+    VARIANT_NAMES,
+    VARIANTS,
     WINDOW_FIGURES,
     Asked,
     Performance,
     whole_figures,
 )
+from streams.core.performance.path import PATH_COLUMNS
 from tests.core.performance.reference import (
     CLOSE,
     YEAR,
@@ -62,7 +65,7 @@ def joined(found):
 def test_every_figure_equals_other_libraries_along_a_stream(missing):
     rows, own = world(3, 140, 6, missing)
     found = walked(rows, own, (1,))
-    compared = dict.fromkeys((figure.name for figure in FIGURES), 0)
+    compared = dict.fromkeys((figure.name for figure in (*FIGURES, *VARIANTS)), 0)
     for bar in range(20, 140, 3):
         longest = found[bar][-1]
         window = slice(max(0, bar - 59), bar + 1)
@@ -74,12 +77,11 @@ def test_every_figure_equals_other_libraries_along_a_stream(missing):
             if longest.block.n_obs[0, column] < 3:
                 continue
             expected = figures_by_definition(padded[:, column], net, padded[:, 4], sharpes)
-            for place, name in enumerate(longest.names):
-                code = longest.block.undefined[place, 0, column]
-                if code:
-                    assert not np.isfinite(expected.get(name, np.nan)), (name, code)
+            for name, values, codes in zip(*longest.at(0), strict=True):
+                if codes[column]:
+                    assert not np.isfinite(expected.get(name, np.nan)), (name, codes[column])
                     continue
-                value = longest.block.values[place, 0, column]
+                value = values[column]
                 np.testing.assert_allclose(value, expected[name], **CLOSE, err_msg=name)
                 compared[name] += 1
             dates = longest.path.start[0, column], longest.path.trough[0, column]
@@ -159,7 +161,8 @@ def test_among_many_columns_each_is_the_bits_that_it_is_among_few():
         alone = walked(rows[:, few], own, sizes, asked=asked)
         for run, other in zip(many, alone, strict=True):
             for wide, narrow in zip(run, other, strict=True):
-                told = [name not in PATH_FIGURES for name in wide.names]  # those at few bars
+                seldom = {*PATH_FIGURES, *VARIANT_NAMES}
+                told = [name not in seldom for name in wide.names]
                 found, wanted = wide.block.values[told], narrow.block.values[told]
                 assert found[:, :, few].tobytes() == wanted.tobytes()
                 assert wide.portfolio.values.tobytes() == narrow.portfolio.values.tobytes()
@@ -202,8 +205,9 @@ def test_reasons_stand_where_a_figure_does_not_exist():
     assert reason("probabilistic_sharpe", 1) == "zero_variance"
     assert {reason(name, 2) for name in WINDOW_FIGURES} == {"too_few"}
     assert reason("ulcer_index", 5) == ""
-    assert np.isfinite(block.values[block.undefined == 0]).all()
-    assert np.isnan(block.values[block.undefined > 0]).all()
+    newest, codes = block.values[:, -1], block.undefined[:, -1]
+    assert np.isfinite(newest[codes == 0]).all()
+    assert np.isnan(newest[codes > 0]).all()
 
 
 @given(
@@ -237,3 +241,12 @@ def test_a_whole_table_is_one_window():
     whole = whole_figures(rows, own, ASKED)
     window = walked(rows, own, (60,))[0][-1]
     assert whole.block.values[:, 0].tobytes() == window.block.values[:, -1].tobytes()
+
+
+def test_a_whole_table_tells_every_figure_of_many_columns_whatever_its_length():
+    rows, own = world(13, 101, PATH_COLUMNS + 10, 0.0)
+    alone = whole_figures(rows[:, 5:6], own, Asked(periods_per_year=YEAR, trials=1))
+    among = whole_figures(rows, own, Asked(periods_per_year=YEAR, trials=1))
+    for name in (*PATH_FIGURES, *VARIANT_NAMES):
+        row = among.names.index(name)
+        assert among.block.values[row, 0, 5] == alone.block.values[row, 0, 0], name

@@ -6,11 +6,27 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from streams.core.metrics import series_metrics
-from streams.core.performance.variants import VARIANTS, series_variants
+from streams.core.metrics import UNDEFINED_REASONS, series_metrics
+from streams.core.performance.variants import (
+    VARIANT_NAMES,
+    VARIANTS,
+    window_variants,
+)
 from tests.core.oracles import ragged_returns
 
 YEAR = 252.0
+
+
+def series_variants(returns, periods):
+    """Each variant of one series by name, None where it does not exist."""
+    block = window_variants(returns[:, None], periods)
+    values, undefined = block.values[:, 0].tolist(), block.undefined[:, 0].tolist()
+    return {
+        name: None if code else value
+        for name, value, code in zip(VARIANT_NAMES, values, undefined, strict=True)
+    }
+
+
 GOLDEN = np.array([-0.01, 0.02, -0.015, 0.005, -0.02])
 
 
@@ -52,7 +68,7 @@ def test_variants_equal_the_software_they_are_named_after(length):
     assert list(variants) == [variant.name for variant in VARIANTS]
 
 
-@pytest.mark.parametrize("returns", [[], [0.01], [np.nan, 0.01]])
+@pytest.mark.parametrize("returns", [[np.nan], [0.01], [np.nan, 0.01]])
 def test_too_few_returns_have_no_variant(returns):
     assert set(series_variants(np.array(returns), YEAR).values()) <= {None}
 
@@ -67,3 +83,35 @@ def test_what_does_not_exist_is_none_and_never_infinite():
     assert dead["sharpe_population"] is not None
     holed = series_variants(np.array([-0.01, np.nan, 0.02, -0.015, 0.005, -0.02]), YEAR)
     assert holed == series_variants(GOLDEN, YEAR)
+
+
+@pytest.mark.parametrize("columns", [2, 47, 100])
+def test_a_column_has_the_same_bits_alone_and_among_others(columns):
+    rows = ragged_returns(columns, 60, columns, 0.3)
+    among = window_variants(rows, YEAR)
+    for column in (0, columns // 2, columns - 1):
+        alone = window_variants(rows[:, [column]], YEAR)
+        assert alone.values[:, 0].tobytes() == among.values[:, column].tobytes()
+        assert alone.undefined[:, 0].tobytes() == among.undefined[:, column].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("returns", "name", "reason"),
+    [
+        ([0.1, 0.1, 0.1], "sharpe_population", "zero_variance"),
+        ([0.1, 0.1, 0.1], "skew_unbiased", "zero_variance"),
+        ([0.1, 0.2], "skew_unbiased", "too_few"),
+        ([0.1, 0.2, 0.3], "kurtosis_unbiased", "too_few"),
+        ([0.1, 0.2, 0.3], "omega", "no_losses"),
+        ([0.1, 0.2, 0.3], "sortino_loss_deviation", "no_losses"),
+        ([0.1, 0.2, -0.3], "sortino_loss_deviation", "too_few"),
+        ([0.1, -0.1, -0.1, -0.1], "sortino_loss_deviation", "zero_downside"),
+        ([0.1, -1.0, 0.1], "stability", "overflow"),
+        ([0.1, np.nan, np.nan], "omega", "too_few"),
+    ],
+)
+def test_where_there_is_none_the_reason_is_told(returns, name, reason):
+    block = window_variants(np.array(returns)[:, None], YEAR)
+    row = VARIANT_NAMES.index(name)
+    assert UNDEFINED_REASONS[block.undefined[row, 0]] == reason
+    assert np.isnan(block.values[row, 0])
