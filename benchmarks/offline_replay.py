@@ -23,6 +23,7 @@ from streams.core.calendar import DAY_NS
 from streams.core.outputs import BarMetrics
 from streams.files import ReturnsTable, to_rows
 from streams.runtime.local import LocalEngine
+from streams.runtime.replay import VIEWS_WRITTEN
 
 YEARS = 33
 STRATEGIES = 20
@@ -63,7 +64,7 @@ def ours(policy: PortfolioPolicy, table: ReturnsTable) -> tuple[float, list[Floa
     begun_s = time.perf_counter()
     registration = PortfolioRegistration(portfolio_id="offline", shard=0, policy=policy)
     weights, bars = [], 0
-    for output in LocalEngine(registration).feed(to_rows(table, policy.bar)):
+    for output in LocalEngine(registration, VIEWS_WRITTEN).feed(to_rows(table, policy.bar)):
         message = output.message
         if isinstance(message, BarMetrics):
             bars += 1

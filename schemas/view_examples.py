@@ -32,11 +32,8 @@ _METRICS: Final = MetricsRecord(
         )
     ],
 )
-_FIGURES: Final = MetricsRecord(
-    portfolio_id="core",
-    bar_end=_BAR_END,
-    periods_per_year=252.0,
-    strategies=(_MOMENTUM, _PAIRS),
+_FIGURES: Final = msgspec.structs.replace(
+    _METRICS,
     windows=[
         WindowMetrics(
             window="252",

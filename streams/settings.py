@@ -58,24 +58,43 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     scope
         Put before every topic and group: keeps runs on one broker apart.
     username, password
-        SCRAM-SHA-512 over TLS where a user is named; plaintext otherwise.
+        SCRAM-SHA-512 over TLS where a user is named. Empty is nobody.
+    ssl_ca_location
+        File of the authorities (PEM) that the broker's certificate is checked against; without a
+        user it makes the line TLS alone. Empty: those of the system, and plaintext without a user.
     """
 
     bootstrap: str = "127.0.0.1:9092"
     scope: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
     username: str | None = None
     password: Secret | None = None
+    ssl_ca_location: str = ""
 
     def security(self) -> dict[str, str]:
         """Return the librdkafka settings that log a client in; empty for a plaintext broker."""
-        if self.username is None:
-            return {}
+        trusted = {"ssl.ca.location": self.ssl_ca_location} if self.ssl_ca_location else {}
+        if not self.username:
+            return {"security.protocol": "ssl", **trusted} if trusted else {}
         return {
+            **trusted,
             "security.protocol": "sasl_ssl",
             "sasl.mechanisms": "SCRAM-SHA-512",
             "sasl.username": self.username,
             "sasl.password": "" if self.password is None else self.password.reveal(),
         }
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that lead a child process to the same topics, logged in alike.
+
+        The password is no part of them: a child has it where this process has it from.
+        """
+        told = {
+            "bootstrap": self.bootstrap,
+            "scope": self.scope,
+            "username": self.username or "",
+            "ssl_ca_location": self.ssl_ca_location,
+        }
+        return {f"{PREFIX}KAFKA__{key}".upper(): value for key, value in told.items()}
 
 
 class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ import pytest
 
 from streams.core.errors import ConfigError
 from streams.observe.log import configure_logging, get_logger
-from streams.settings import LogSettings, Settings, load_settings
+from streams.settings import KafkaSettings, LogSettings, Settings, load_settings
 
 
 def test_nothing_given_is_the_documented_default():
@@ -87,6 +87,40 @@ def test_secret_is_in_no_repr_no_text_and_no_error(tmp_path):
     with pytest.raises(ConfigError) as raised:
         load_settings({}, file)
     assert "hunter2" not in str(raised.value)
+
+
+def test_every_way_to_a_secured_broker_is_told_to_the_client():
+    login = {"APSE_KAFKA__USERNAME": "me", "APSE_KAFKA__PASSWORD": "hunter2"}
+    trust = {"APSE_KAFKA__SSL_CA_LOCATION": "/etc/ca.pem"}
+    assert load_settings(login | trust).kafka.security() == {
+        "security.protocol": "sasl_ssl",
+        "sasl.mechanisms": "SCRAM-SHA-512",
+        "sasl.username": "me",
+        "sasl.password": "hunter2",
+        "ssl.ca.location": "/etc/ca.pem",
+    }
+    assert "ssl.ca.location" not in load_settings(login).kafka.security()
+    assert load_settings(trust).kafka.security() == {
+        "security.protocol": "ssl",
+        "ssl.ca.location": "/etc/ca.pem",
+    }
+    nobody = {"APSE_KAFKA__USERNAME": "", "APSE_KAFKA__SSL_CA_LOCATION": ""}
+    assert load_settings(login | nobody).kafka.security() == {}
+
+
+def test_a_child_process_reaches_what_its_parent_does_and_is_told_no_secret():
+    own = {
+        "APSE_KAFKA__USERNAME": "me",
+        "APSE_KAFKA__PASSWORD": "hunter2",
+        "APSE_KAFKA__SSL_CA_LOCATION": "/etc/ca.pem",
+        "APSE_KAFKA__BOOTSTRAP": "b:1",
+        "APSE_KAFKA__SCOPE": "s-",
+    }
+    kafka = load_settings(own).kafka
+    assert "hunter2" not in str(kafka.environment())
+    assert load_settings(own | kafka.environment()).kafka == kafka
+    plain = KafkaSettings(bootstrap="b:2")  # a broker of our own, whatever the parent's login
+    assert load_settings(own | plain.environment()).kafka.security() == {}
 
 
 def test_log_lines_are_json_events_with_fields(capsys):

@@ -33,6 +33,14 @@ class CheckpointError(ApseError):
     """A shard cannot be resumed; the message says what is missing."""
 
 
+class UnreadableError(ApseError):
+    """The image of a portfolio that a shard was to be resumed with cannot be read."""
+
+    def __init__(self, portfolio_id: str, why: str) -> None:
+        super().__init__(f"checkpoint of portfolio {portfolio_id}: {why}")
+        self.portfolio_id = portfolio_id
+
+
 class CheckpointsUnreadError(ApseError):
     """The checkpoints could not be read this time; another try may do."""
 
@@ -57,11 +65,25 @@ Keys = dict[str, dict[int, list[bytes]]]
 
 @dataclass(slots=True)
 class Found:
-    """What the checkpoint topic holds of one shard: its position, complete images by portfolio."""
+    """What the checkpoint topic holds of one shard: its position, complete images by portfolio.
+
+    ``images`` are the newest, ``older`` those behind them, oldest first; ``unreadable`` says of a
+    portfolio what is wrong with the images that were passed over.
+    """
 
     position: ShardPosition | None = None
     images: dict[str, Image] = field(default_factory=dict)
     keys: Keys = field(default_factory=dict)
+    older: dict[str, list[Image]] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    def pass_over(self, portfolio_id: str, why: str) -> None:
+        """Let the image behind the newest one, if there is one, stand for a portfolio."""
+        image = self.images.pop(portfolio_id)
+        place = f"portfolio {portfolio_id} at journal offset {image.next_offset}"
+        self.unreadable[portfolio_id] = f"the checkpoint of {place} cannot be read: {why}"
+        if behind := self.older.get(portfolio_id):
+            self.images[portfolio_id] = behind.pop()
 
 
 def portfolio_key(shard: int, portfolio_id: str, next_offset: int, chunk: int) -> bytes:
@@ -135,19 +157,19 @@ class Gatherer:
         self._keys.setdefault(part.portfolio_id, {}).setdefault(part.next_offset, []).append(key)
 
     def found(self) -> Found:
-        """Return the position, and the newest complete image of each portfolio."""
-        images: dict[str, Image] = {}
+        """Return the position, and the complete images of each portfolio."""
+        older: dict[str, list[Image]] = {}
         for group, parts in self._parts.items():
             portfolio_id, next_offset, checksum, chunks = group
-            newest = images.get(portfolio_id)
-            if set(parts) != set(range(chunks)) or (
-                newest is not None and newest.next_offset > next_offset
-            ):
+            if set(parts) != set(range(chunks)):
                 continue
             data = b"".join(parts[chunk] for chunk in range(chunks))
             if zlib.crc32(data) == checksum:
-                images[portfolio_id] = Image(next_offset, data)
-        return Found(self._position, images, self._keys)
+                older.setdefault(portfolio_id, []).append(Image(next_offset, data))
+        for images in older.values():
+            images.sort(key=lambda image: image.next_offset)  # of two alike, the later one counts
+        newest = {portfolio_id: images.pop() for portfolio_id, images in older.items()}
+        return Found(self._position, newest, self._keys, older)
 
 
 class Restored(NamedTuple):
@@ -159,15 +181,21 @@ class Restored(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Where a shard's fold begins, and what its portfolios begin with."""
+    """Where a shard's fold begins, and what its portfolios begin with.
+
+    ``unreadable`` says which checkpoints were passed over, and why.
+    """
 
     next_offset: int
     portfolios: dict[str, Restored]
     keys: Keys = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
 
 
 def plan(shard: int, found: Found) -> Resume:
     """Return where to resume: at the position, or earlier where a checkpoint is older than it says.
+
+    A portfolio none of whose checkpoints can be read is folded from the journal's beginning.
 
     Raises
     ------
@@ -180,6 +208,9 @@ def plan(shard: int, found: Found) -> Resume:
     start = found.position.next_offset
     for expected in found.position.portfolios:
         image = found.images.get(expected.portfolio_id)
+        if image is None and expected.portfolio_id in found.unreadable:
+            start = 0
+            continue
         if image is None:
             message = f"shard {shard}: no complete checkpoint of portfolio {expected.portfolio_id}"
             raise CheckpointError(message)
@@ -189,7 +220,24 @@ def plan(shard: int, found: Found) -> Resume:
             applied_from = max(applied_from, found.position.next_offset)
         start = min(start, applied_from)
         portfolios[expected.portfolio_id] = Restored(applied_from, image)
-    return Resume(start, portfolios, found.keys)
+    return Resume(start, portfolios, found.keys, tuple(found.unreadable.values()))
+
+
+def why_refused(shard: int, resume: Resume, low: int, high: int) -> str:
+    """Say why a journal with offsets ``low`` to ``high`` is no place to resume; empty if it is."""
+    if low <= resume.next_offset <= high:
+        return ""
+    place = f"journal offset {resume.next_offset}, but the journal holds {low} to {high};"
+    if resume.unreadable and resume.next_offset < low:
+        return (
+            f"shard {shard}: {'; '.join(resume.unreadable)}. It would be folded again from {place}"
+            " run the version that wrote the checkpoint, or start a new scope and publish the"
+            " returns again"
+        )
+    return (
+        f"shard {shard}: the checkpoint resumes at {place} restore the journal, or start a new"
+        " scope and publish the returns again"
+    )
 
 
 def mark_of(image: Image) -> Mark:

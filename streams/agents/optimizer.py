@@ -47,7 +47,8 @@ class Answerer:
 
     def __init__(self, settings: Settings) -> None:
         own = settings.optimizer
-        self._pool = Pool(own.processes, own.deadline_ms, own.memory_max_mb)
+        awaited_ms = settings.engine.nudge_after_ms
+        self._pool = Pool(own.processes, own.deadline_ms, own.memory_max_mb, awaited_ms=awaited_ms)
         config = producer_config(settings.kafka.bootstrap, client_id="apse-optimizer", gapless=True)
         self._producer = Producer(config | {"linger.ms": 0} | settings.kafka.security())
         self._journal = settings.kafka.scope + JOURNAL.name

@@ -10,16 +10,20 @@ from typing import Final
 from schemas.checkpoint import CHUNK_BYTES_MAX
 from schemas.journal import Nudge
 from streams.agents.checkpoint import (
+    Found,
     Image,
     Keys,
     Mark,
     Resume,
+    UnreadableError,
     mark_of,
     outdated,
+    plan,
     position_key,
     position_of,
     records_of,
 )
+from streams.core.errors import ImageError
 from streams.core.fold import Shard
 from streams.observe.progress import Progress
 from streams.observe.worker import ShardFacts
@@ -137,12 +141,37 @@ class Owned:
         return due
 
 
+def resumed(number: int, found: Found) -> tuple[Owned, Resume]:
+    """Return a shard as its newest readable checkpoints left it, and where that is.
+
+    Raises
+    ------
+    CheckpointError
+        As :func:`.plan` says.
+    """
+    while True:
+        resume = plan(number, found)
+        try:
+            return restored(number, resume), resume
+        except UnreadableError as error:
+            found.pass_over(error.portfolio_id, str(error.__cause__))
+
+
 def restored(number: int, resume: Resume) -> Owned:
-    """Return a shard as its checkpoints left it."""
+    """Return a shard as its checkpoints left it.
+
+    Raises
+    ------
+    UnreadableError
+        When one of them cannot be read.
+    """
     shard = Shard(number)
     shard.next_offset = resume.next_offset
     owned = Owned(shard, written_offset=resume.next_offset, keys=resume.keys)
     for name, (applied_from, image) in resume.portfolios.items():
-        shard.restore(name, image.data, applied_from)
+        try:
+            shard.restore(name, image.data, applied_from)
+        except ImageError as error:
+            raise UnreadableError(name, str(error)) from error
         owned.written[name] = mark_of(image)
     return owned

@@ -4,6 +4,7 @@ Imported by the pool's processes, so that nothing of Kafka is loaded there.
 """
 
 import asyncio
+import math
 import multiprocessing
 import os
 import signal
@@ -36,6 +37,9 @@ log = get_logger("pool")
 
 MS_PER_S: Final = 1_000
 TRIES: Final = 2
+PAPER_SHARE: Final = 0.9
+"""Of the time in which an answer is awaited; the rest is for its way through the journal."""
+
 DIED: Final = "the solving process died twice over it"
 
 
@@ -91,11 +95,21 @@ class Pool:
         Time that one solve may take.
     memory_max_mb
         A process that holds more after a solve is replaced; 0 is no bound. Only Linux tells.
+    awaited_ms
+        Time after which an answer is asked for again; ``deadline_ms`` where that is not told.
     """
 
-    def __init__(self, processes: int, deadline_ms: int, memory_max_mb: int = 0) -> None:
+    def __init__(
+        self,
+        processes: int,
+        deadline_ms: int,
+        memory_max_mb: int = 0,
+        *,
+        awaited_ms: float = math.inf,
+    ) -> None:
         self._processes = processes
         self._deadline_s = deadline_ms / MS_PER_S
+        self._paper_s = PAPER_SHARE * min(deadline_ms, awaited_ms) / MS_PER_S
         self._memory_max_mb = memory_max_mb
         self._under_way = 0
         self._executor = self._start()
@@ -106,8 +120,9 @@ class Pool:
         A process that was ended from outside says nothing about the request: it is solved once more
         in a new one. The second death is taken for an answer.
 
-        The paper books that ask in the request, by name, are solved after the main book, within a
-        deadline that they share: none of them can cost the main book its answer.
+        The paper books that ask in the request, by name, are solved after the main book, in what
+        it leaves of a time that ends before the answer is asked for again: none of them can cost
+        the main book its answer, or a second solve.
         """
         self._under_way += 1
         try:
@@ -117,44 +132,52 @@ class Pool:
             self._shed()
 
     async def _answer(self, data: bytes, shadows: tuple[str, ...]) -> bytes:
+        paper_end_s = time.monotonic() + self._paper_s
         try:
-            record = await self._try(partial(solve_bytes, data), self._deadline_s)
+            record = await self._try(partial(solve_bytes, data), lambda: self._deadline_s)
         except TimeoutError:
             record = _given_up(data, f"{LATE} {self._deadline_s} s")
         except BrokenProcessPool:
             record = _given_up(data, DIED)
         if not shadows:
             return record
-        answers = await self._shadows(data, shadows)
+        answers = await self._shadows(data, shadows, paper_end_s)
         reply = decode_record(record)
         assert isinstance(reply, Reply)
         return encode_record(Reply(reply=msgspec.structs.replace(reply.reply, shadows=answers)))
 
-    async def _shadows(self, data: bytes, names: tuple[str, ...]) -> tuple[ShadowAnswer, ...]:
-        end_s = time.monotonic() + self._deadline_s
+    async def _shadows(
+        self, data: bytes, names: tuple[str, ...], end_s: float
+    ) -> tuple[ShadowAnswer, ...]:
+        """Solve what the paper books ask, one after another, to an end on the monotonic clock."""
+
+        def left_s() -> float:
+            return end_s - time.monotonic()
+
         answers: list[ShadowAnswer] = []
-        late = f"solver_failed: {LATE} {self._deadline_s} s for all paper books"
+        late = f"solver_failed: {LATE} {self._paper_s:g} s for the main book and all paper books"
         for place, name in enumerate(names):
-            left_s = end_s - time.monotonic()
-            if left_s <= 0.0:
+            if left_s() <= 0.0:
                 answers.append(ShadowAnswer(name=name, reason=late))
                 continue
             try:
-                work = partial(solve_shadow_bytes, data, place)
-                answers.append(await self._try(work, left_s))
+                answers.append(await self._try(partial(solve_shadow_bytes, data, place), left_s))
             except TimeoutError:
                 answers.append(ShadowAnswer(name=name, reason=late))
             except BrokenProcessPool:
                 answers.append(ShadowAnswer(name=name, reason=f"solver_failed: {DIED}"))
         return tuple(answers)
 
-    async def _try(self, work: Callable[[], T], within_s: float) -> T:
-        """Let a process of the pool work; one that died, or hangs, leaves a new pool behind."""
+    async def _try(self, work: Callable[[], T], left_s: Callable[[], float]) -> T:
+        """Let a process of the pool work; one that died, or hangs, leaves a new pool behind.
+
+        ``left_s`` is asked at each try for the time that it may take.
+        """
         loop = asyncio.get_running_loop()
         for tries_left in reversed(range(TRIES)):
             try:
                 task = loop.run_in_executor(self._executor, work)
-                return await asyncio.wait_for(task, within_s)
+                return await asyncio.wait_for(task, left_s())
             except TimeoutError:
                 self._renew()
                 raise

@@ -20,9 +20,9 @@ from streams.agents.checkpoint import (
     CheckpointError,
     CheckpointsUnreadError,
     Resume,
-    plan,
     position_key,
     read_checkpoints,
+    why_refused,
 )
 from streams.agents.crash import (
     EXIT_DELIVERY,
@@ -32,7 +32,7 @@ from streams.agents.crash import (
     crash_point,
     leave,
 )
-from streams.agents.owned import Owned, Unacknowledged, restored
+from streams.agents.owned import Owned, Unacknowledged, resumed
 from streams.agents.records import read_record
 from streams.core.outputs import Output, encode_output
 from streams.kafka.clients import producer_config, reader_config
@@ -102,10 +102,12 @@ class Shards:
             )
             loaded = {}
             for number in sorted(shards):
-                resume = plan(number, found[number])
+                owned, resume = resumed(number, found[number])
                 end_offset = self._check_journal(reader, number, resume)
-                loaded[number] = restored(number, resume)
-                loaded[number].progress = Progress(begun_s=begun_s, goal_offset=end_offset)
+                for why in resume.unreadable:
+                    log.error("checkpoint_unreadable", error=why, from_offset=resume.next_offset)
+                owned.progress = Progress(begun_s=begun_s, goal_offset=end_offset)
+                loaded[number] = owned
         except CheckpointError as error:
             leave(EXIT_REFUSED, str(error))
         except (CheckpointsUnreadError, KafkaException) as error:
@@ -145,13 +147,8 @@ class Shards:
         """Return the journal's end; refuse one that has not, or never had, where to resume."""
         place = TopicPartition(self._scope + JOURNAL.name, number)
         low, high = reader.get_watermark_offsets(place, timeout=WATERMARK_TIMEOUT_S)
-        if not low <= resume.next_offset <= high:
-            message = (
-                f"shard {number}: the checkpoint resumes at journal offset {resume.next_offset},"
-                f" but the journal holds {low} to {high}; restore the journal, or start a new scope"
-                " and publish the returns again"
-            )
-            raise CheckpointError(message)
+        if refusal := why_refused(number, resume, low, high):
+            raise CheckpointError(refusal)
         return high
 
     # ------------------------------------------------------------------ records

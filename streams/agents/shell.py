@@ -16,7 +16,7 @@ from typing import Protocol
 
 import faust
 from aiokafka import AIOKafkaConsumer
-from faust.auth import SASLCredentials
+from faust.auth import Credentials, SASLCredentials, SSLCredentials
 from faust.transport.consumer import Consumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread as ConsumerThread
 from faust.transport.drivers.aiokafka import Transport
@@ -85,15 +85,18 @@ def new_app(settings: Settings, stage: str, *, instance: str | None) -> faust.Ap
     )
 
 
-def credentials(kafka: KafkaSettings) -> SASLCredentials | None:
+def credentials(kafka: KafkaSettings) -> Credentials | None:
     """Return what logs Faust in, as :meth:`.KafkaSettings.security` logs in the other clients."""
-    if kafka.username is None:
+    if not kafka.security():
         return None
+    context = ssl.create_default_context(cafile=kafka.ssl_ca_location or None)
+    if not kafka.username:
+        return SSLCredentials(context)
     return SASLCredentials(
         username=kafka.username,
         password="" if kafka.password is None else kafka.password.reveal(),
         mechanism="SCRAM-SHA-512",
-        ssl_context=ssl.create_default_context(),
+        ssl_context=context,
     )
 
 

@@ -10,14 +10,16 @@ from starlette.requests import ClientDisconnect
 from schemas.policy import PolicyError, PortfolioPolicy, load_policy
 from schemas.units import format_instant
 from streams.api import beside, bodies
+from streams.api.decisions import proposed
 from streams.api.openapi import answers, takes
 from streams.api.orders import KEY_LENGTH_MAX, checked_overrides, decode_order
 from streams.api.problems import ProblemError, declared
 from streams.api.reading import PortfolioId, Reader
 from streams.api.security import Caller, requires
 from streams.api.services import Services
+from streams.api.serving import as_json
 from streams.api.views import Body
-from streams.api.whatif import preview_of, settle, stand_of
+from streams.api.whatif import preview_of
 from streams.observe.clock import now_ns
 
 router = APIRouter(tags=["orders"])
@@ -35,10 +37,6 @@ IdempotencyKey = Annotated[
     ),
 ]
 _ORDER: Final = declared(400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503)
-
-
-def _json(content: Body, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(content), status, headers, "application/json")
 
 
 async def _body(request: Request) -> bytes:
@@ -79,7 +77,7 @@ def rebalance(
     order = decode_order(bodies.RebalanceOrder, body)
     name = services.views.portfolio(portfolio_id)
     if order.dry_run:
-        return _json(_preview(services, name, order))
+        return as_json(_preview(services, name, order))
     known = services.orders.ordered(name, order, caller.name, idempotency_key)
     if known is not None:  # what was ordered is not void because the version has moved on since
         return _ordered(services.decisions.request(known))
@@ -89,22 +87,11 @@ def rebalance(
         message = f"the version is {head['version']}, If-Match said {if_match}; preview again"
         raise ProblemError(412, message)
     request_id = services.orders.rebalance(name, order, caller.name, idempotency_key)
-    answer: Body = {
-        **head,
-        "freshness": head["status"],
-        "status": "proposed",
-        "request_id": request_id,
-        "reason": order.reason,
-        "requested_by": caller.name,
-        "decision": None,
-        "command": None,
-        "reports": [],
-    }
-    return _ordered(answer)
+    return _ordered(proposed(head, request_id, order.reason, caller.name))
 
 
 def _ordered(answer: Body) -> Response:
-    return _json(answer, 202, {"Location": f"/portfolio/rebalances/{answer['request_id']}"})
+    return as_json(answer, 202, {"Location": f"/portfolio/rebalances/{answer['request_id']}"})
 
 
 @router.post(
@@ -121,7 +108,7 @@ def preview(
     """Tell what a rebalance would decide now; nothing is changed by it."""
     services = Services.of(request)
     order = decode_order(bodies.PreviewOrder, body)
-    return _json(_preview(services, services.views.portfolio(portfolio_id), order))
+    return as_json(_preview(services, services.views.portfolio(portfolio_id), order))
 
 
 def _preview(
@@ -131,11 +118,10 @@ def _preview(
     overrides = checked_overrides(registration.policy, order.overrides)
     with services.images.turn():
         portfolio = services.images.portfolio(name, registration.shard)
-        settle(portfolio.walk)
-        image = stand_of(portfolio)
-        decided: Any = msgspec.to_builtins(preview_of(portfolio, order.reason, overrides))
+        found = preview_of(portfolio, order.reason, overrides)
+    decided: Any = msgspec.to_builtins(found)
     head = services.views.head(name)
-    version = services.views.version_of(name, image)
+    version = services.views.version_of(name, found.stand)
     return {
         **head,
         "version": version,
@@ -159,7 +145,7 @@ def frontier_within(
     order = decode_order(beside.FrontierOrder, body)
     name = services.views.portfolio(portfolio_id)
     with services.images.turn():
-        return _json(services.frontiers.frontier(name, order.points, order.overrides))
+        return as_json(services.frontiers.frontier(name, order.points, order.overrides))
 
 
 @router.put(
@@ -202,7 +188,7 @@ def put_policy(
         raise ProblemError(409, message)
     version = services.orders.policy(policy, None if if_match is None else if_match.strip('"'))
     content: Any = msgspec.to_builtins(policy)
-    return _json({**services.views.head(name), "policy_version": version, "policy": content})
+    return as_json({**services.views.head(name), "policy_version": version, "policy": content})
 
 
 @router.post(
@@ -228,7 +214,7 @@ def risk(
     name = services.views.portfolio(portfolio_id)
     identifier = services.orders.risk(name, order, caller.name)
     head = services.views.head(name)
-    return _json(
+    return as_json(
         {
             "as_of": format_instant(now_ns()),
             "version": head["version"],

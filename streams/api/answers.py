@@ -20,9 +20,9 @@ POINTS_MAX: Final = 2_000
 class Answers:
     """Answers about portfolios, weights, performance, covariance and strategies."""
 
-    def __init__(self, views: Views) -> None:
+    def __init__(self, views: Views, decisions: Decisions) -> None:
         self._views = views
-        self._decisions = Decisions(views)
+        self._decisions = decisions
 
     def portfolios(self) -> Body:
         """Return every portfolio in a line."""
@@ -109,7 +109,7 @@ class Answers:
     def optimization(self, name: str) -> Body:
         """Return the newest decision in full, and what is asked of the optimizer by the policy."""
         policy = self._views.registration(name).policy
-        newest = self._views.store.series(f"{name}/decisions", limit=1, newest_first=True)
+        newest = self._views.newest(f"{name}/decisions")
         return {
             **self._views.head(name),
             "objective": _spelled(policy.objective),
@@ -117,7 +117,7 @@ class Answers:
             "estimation": _spelled(policy.estimation),
             "rebalance": _spelled(policy.rebalance),
             "costs": _spelled(policy.costs),
-            "decision": self._decisions.at(name, newest[0].place) if newest else None,
+            "decision": None if newest is None else self._decisions.at(name, newest.place),
         }
 
     def policy(self, name: str) -> Body:
@@ -176,8 +176,8 @@ class Answers:
     def _strategies(self, name: str) -> list[Body]:
         state, metrics = self._views.state(name), self._views.json(f"portfolio/{name}/metrics")
         families = self._families(name)
-        newest = self._views.store.series(f"{name}/decisions", limit=1, newest_first=True)
-        excluded = orjson.loads(newest[0].value)["excluded"] if newest else {}
+        newest = self._views.newest(f"{name}/decisions")
+        excluded = {} if newest is None else orjson.loads(newest.value)["excluded"]
         eligible = set(state["eligible"])
         column = {} if metrics is None else {s: i for i, s in enumerate(metrics["strategies"])}
         rows = []

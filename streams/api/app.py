@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from streams.api import acting, observing, openapi, problems, reading
@@ -87,6 +88,7 @@ def build_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     store, follower, health = parts.store, parts.follower, parts.follower.health
     views = Views(store, health, parts.clock_ns, api.default_portfolio)
     broadcaster = Broadcaster(store)
+    decisions = Decisions(views)
     images = Images(parts.image_of)
 
     @asynccontextmanager
@@ -112,8 +114,8 @@ def build_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     app.state.metrics = ApiMetrics()
     app.state.services = Services(
         views=views,
-        answers=Answers(views),
-        decisions=Decisions(views),
+        answers=Answers(views, decisions),
+        decisions=decisions,
         server=Server(views, parts.clock_ns),
         orders=Orders(parts.outbox, store, health),
         images=images,
@@ -146,5 +148,8 @@ def _equip(app: FastAPI, api: ApiSettings) -> None:
         app.mount("/", files, name="dashboard")
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimit, per_s=api.requests_per_s)
+    # Within the layers that follow: the framework's own stands around them all, and what it
+    # answers to a fault would have no headers and be timed by nobody.
+    app.add_middleware(ServerErrorMiddleware, handler=problems.faulted)
     app.add_middleware(Timing, metrics=app.state.metrics)
     app.add_middleware(SecurityHeaders)

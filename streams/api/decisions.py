@@ -121,17 +121,7 @@ class Decisions:
         request = msgspec.json.decode(held, type=ControlRequest)
         place = self._views.store.get(f"request/{request_id}/decision")
         head = self._views.head(request.portfolio_id)
-        body = {
-            **head,
-            "freshness": head["status"],
-            "request_id": request_id,
-            "reason": request.reason,
-            "requested_by": request.requested_by,
-            "status": "proposed",
-            "decision": None,
-            "command": None,
-            "reports": [],
-        }
+        body = proposed(head, request_id, request.reason, request.requested_by)
         if place is not None:
             name, _, at = place.decode().partition(" ")
             body |= self.at(name, int(at))
@@ -168,8 +158,8 @@ class Decisions:
         }
 
     def _newest_command(self, name: str) -> int:
-        newest = self._views.store.series(f"{name}/commands", limit=1, newest_first=True)
-        return newest[0].place if newest else 0
+        newest = self._views.newest(f"{name}/commands")
+        return 0 if newest is None else newest.place
 
     def _line(self, decision: Body, sent: _Sent | None) -> Body:
         reports = [] if sent is None else self.reports(sent.command_id)
@@ -178,6 +168,21 @@ class Decisions:
             "command_id": None if sent is None else sent.command_id,
             "lifecycle": _lifecycle(decision, sent, reports),
         }
+
+
+def proposed(head: Body, request_id: str, reason: str, requested_by: str) -> Body:
+    """Return the answer about a person's request of which nothing has come yet."""
+    return {
+        **head,
+        "freshness": head["status"],
+        "status": "proposed",
+        "request_id": request_id,
+        "reason": reason,
+        "requested_by": requested_by,
+        "decision": None,
+        "command": None,
+        "reports": [],
+    }
 
 
 def _lifecycle(decision: Body, sent: _Sent | None, reports: list[Body]) -> str:

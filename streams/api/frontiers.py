@@ -16,7 +16,7 @@ from schemas.policy import Overrides
 from schemas.units import format_instant
 from streams.api.orders import checked_overrides
 from streams.api.views import Body, Views
-from streams.api.whatif import Images, settle, stand_of
+from streams.api.whatif import Images, settled, stand_of
 from streams.core.optimize import Problem
 from streams.core.outputs import Output
 from streams.core.portfolio import Portfolio
@@ -76,8 +76,7 @@ def frontier_at(portfolio: Portfolio, points: int, overrides: Overrides | None) 
     ProblemError
         409 before the first bar.
     """
-    walk = portfolio.walk
-    settle(walk)
+    walk = settled(portfolio)
     walk.status.halted = walk.status.paused = False
     outputs = walk.evaluate(Trigger(kind="manual", overrides=overrides))
     at = {"bar_end": format_instant(walk.status.end_ns), "bar_number": walk.status.bar_number}

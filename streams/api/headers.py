@@ -35,16 +35,13 @@ HEADERS: Final = {
 
 
 class SecurityHeaders:
-    """Adds the headers to every answer, refusals included."""
+    """Adds the headers to every answer, refusals and faults included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -4,7 +4,6 @@ import time
 from importlib.metadata import version as version_of
 from typing import Final
 
-import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -21,6 +20,7 @@ from streams.api.openapi import answers
 from streams.api.parameters import require_known_parameters
 from streams.api.problems import declared
 from streams.api.services import Services
+from streams.api.serving import as_json
 
 router = APIRouter(
     tags=["operation"],
@@ -69,9 +69,6 @@ class Timing:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and note when its answer begins."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         began_s = time.perf_counter()
 
         async def timed(message: Message) -> None:
@@ -107,8 +104,7 @@ def readyz(request: Request) -> Response:
 @router.get("/version", responses=answers(bodies.Version, "The build."))
 def version() -> Response:
     """Tell which build answers."""
-    data = orjson.dumps({"name": "apse", "version": version_of("apse")})
-    return Response(data, media_type="application/json")
+    return as_json({"name": "apse", "version": version_of("apse")})
 
 
 @router.get(
@@ -133,5 +129,5 @@ def metrics(request: Request) -> Response:
 
 
 def _probe(reason: str) -> Response:
-    data = orjson.dumps({"status": "not_ready" if reason else "ok", "reason": reason})
-    return Response(data, 503 if reason else 200, media_type="application/json")
+    content = {"status": "not_ready" if reason else "ok", "reason": reason}
+    return as_json(content, 503 if reason else 200)

@@ -99,12 +99,11 @@ def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of the application by a problem."""
+    """Answer every error that the application raises on purpose by a problem."""
     app.add_exception_handler(ProblemError, _own)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(StoreUnavailableError, _store)
-    app.add_exception_handler(Exception, _fault)
 
 
 def _own(_: Request, error: Exception) -> JSONResponse:
@@ -132,5 +131,6 @@ def _store(_: Request, error: Exception) -> JSONResponse:
     return problem(503, f"{error}; nothing is lost, try again", headers={"Retry-After": "1"})
 
 
-def _fault(_: Request, error: Exception) -> JSONResponse:
+def faulted(_: Request, error: Exception) -> JSONResponse:
+    """Answer an error that nobody meant, which is raised on for the log."""
     return problem(500, f"{type(error).__name__}; the log of the service says more")

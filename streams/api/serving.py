@@ -23,6 +23,7 @@ CACHED_BYTES_MAX: Final = 64 * 1024 * 1024  # of what they are sent as
 CSV: Final = "text/csv"
 PARQUET: Final = "application/vnd.apache.parquet"
 JSON: Final = "application/json"
+_FORMULA: Final = r"^[=+\-@\t\r]"  # how text begins that a spreadsheet would work out
 _STALE_STEP_NS: Final = 5_000_000_000  # so long may "live" stand after it became "stale"
 _BUILDING: Final = 64  # locks, shared by the questions
 
@@ -102,6 +103,11 @@ class Server:
         return self._views.store.newest_told(), step, self._views.caught_up
 
 
+def as_json(content: Body, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return content that is asked for once, as the answer to an order is."""
+    return Response(orjson.dumps(content), status, headers, JSON)
+
+
 def _degraded(body: Body) -> Body:
     """Return a body marked as no longer kept up, by the word that is not about an order."""
     marked = {**body, "freshness" if "freshness" in body else "status": "degraded"}
@@ -148,7 +154,8 @@ def _range(part: str) -> tuple[str, float]:
 def _tabular(rows: list[dict[str, Any]], kind: str) -> bytes:
     """Return rows as a table.
 
-    What is nested in a row is JSON text there; a table within a row has no place in one.
+    What is nested in a row is JSON text there; a table within a row has no place in one. In CSV
+    an apostrophe keeps a spreadsheet from taking text for a formula (OWASP, "CSV Injection").
     """
     flat = [
         {key: _flat(value) for key, value in row.items() if not _is_table(value)} for row in rows
@@ -156,7 +163,7 @@ def _tabular(rows: list[dict[str, Any]], kind: str) -> bytes:
     frame = pl.DataFrame(flat, infer_schema_length=None)
     target = io.BytesIO()
     if kind == CSV:
-        frame.write_csv(target)
+        frame.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'${0}")).write_csv(target)
     else:
         frame.write_parquet(target)
     return target.getvalue()

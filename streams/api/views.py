@@ -12,7 +12,7 @@ from schemas.events import PortfolioRegistration
 from schemas.units import format_instant, parse_instant
 from streams.api.problems import ProblemError
 from streams.core.calendar import bar_length_ns
-from streams.core.portfolio import FILLS
+from streams.core.deciding import FILLS
 from streams.readmodel.store import FILLING, Entry, Store
 from streams.readmodel.writer import Health
 
@@ -116,16 +116,16 @@ class Views:
         policy = self._policy_version(name)
         if state is None:
             return f"0.0.0.{policy}.0"
-        newest = self.store.series(f"{name}/reports", limit=1, newest_first=True)
-        reports = newest[0].place + 1 if newest else 0
+        newest = self.newest(f"{name}/reports")
+        reports = 0 if newest is None else newest.place + 1
         return f"{state['epoch']}.{state['version']}.{state['bar_number']}.{policy}.{reports}"
 
     def version_of(self, name: str, image: Stand) -> str:
         """Return the version of an image: that of the views where it knows all that they do."""
         state = self.json(f"portfolio/{name}/state")
         if state is not None:
-            newest = self.store.series(f"{name}/reports", limit=1, newest_first=True)
-            report = _read_acknowledged(newest[0].value) if newest else _Acknowledged()
+            newest = self.newest(f"{name}/reports")
+            report = _Acknowledged() if newest is None else _read_acknowledged(newest.value)
             # The engine passes over a report on a version that it never gave out.
             is_ours = report.status in FILLS and report.epoch == image.epoch
             unheard = is_ours and image.acknowledged_version < report.version <= image.version
@@ -174,6 +174,10 @@ class Views:
         """Return the newest value under a key, parsed."""
         value = self.store.get(key)
         return None if value is None else orjson.loads(value)
+
+    def newest(self, series: str) -> Entry | None:
+        """Return the newest entry of a series."""
+        return next(iter(self.store.series(series, limit=1, newest_first=True)), None)
 
     def at(self, series: str, place: int) -> Body | None:
         """Return the value at a place of a series, parsed."""

@@ -20,7 +20,8 @@ from schemas.units import format_instant
 from streams.agents.checkpoint import plan, read_checkpoints
 from streams.api.problems import ProblemError
 from streams.api.views import Stand
-from streams.core.image import decode_image
+from streams.core.errors import ImageError
+from streams.core.fold import portfolio_of
 from streams.core.portfolio import Portfolio
 from streams.core.requests import reply_to, solve_request
 from streams.core.walk import Walk
@@ -36,8 +37,12 @@ ImageOf = Callable[[str, int], bytes | None]
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision that was not taken, the command it would publish, and the bar it is for."""
+    """A decision that was not taken, the command it would publish, and the bar it is for.
 
+    ``stand`` is where the portfolio stood before it, with what it awaited answered.
+    """
+
+    stand: Stand
     bar_end: str
     bar_number: int
     decision: Decision
@@ -86,7 +91,7 @@ class Images:
         Raises
         ------
         ProblemError
-            503 while there is no image yet.
+            503 while there is no image yet that can be read.
         """
         data = self._image_of(portfolio_id, shard)
         if data is None:
@@ -95,7 +100,11 @@ class Images:
                 f"there is no checkpoint of portfolio {portfolio_id!r} yet; try again in a moment",
                 {"Retry-After": "3"},
             )
-        return Portfolio.from_state(decode_image(data))
+        try:
+            return portfolio_of(data)
+        except ImageError as error:
+            message = f"the newest checkpoint of portfolio {portfolio_id!r} cannot be read: {error}"
+            raise ProblemError(503, message, {"Retry-After": "30"}) from error
 
 
 class Checkpoints:
@@ -129,8 +138,8 @@ def preview_of(portfolio: Portfolio, reason: str, overrides: Overrides | None = 
     ProblemError
         409 before the first bar.
     """
-    walk = portfolio.walk
-    settle(walk)
+    walk = settled(portfolio)
+    stand = stand_of(portfolio)
     outputs = walk.evaluate(Trigger(kind="manual", reason=reason, overrides=overrides))
     if walk.pending is not None:
         outputs = walk.reply(_answer(walk.pending.request))
@@ -138,6 +147,7 @@ def preview_of(portfolio: Portfolio, reason: str, overrides: Overrides | None = 
     decision = next(message for message in messages if isinstance(message, Decision))
     command = next((m for m in messages if isinstance(m, RebalanceCommand)), None)
     return Preview(
+        stand=stand,
         bar_end=format_instant(walk.status.end_ns),
         bar_number=walk.status.bar_number,
         decision=decision,
@@ -145,18 +155,20 @@ def preview_of(portfolio: Portfolio, reason: str, overrides: Overrides | None = 
     )
 
 
-def settle(walk: Walk) -> None:
-    """Answer what a portfolio awaits, as it would be.
+def settled(portfolio: Portfolio) -> Walk:
+    """Return the walk of a portfolio, with what it awaits answered as it would be.
 
     Raises
     ------
     ProblemError
         409 before the first bar.
     """
+    walk = portfolio.walk
     if walk.last is None:
         raise ProblemError(409, "no bar is closed yet: there is nothing to decide on")
     if walk.pending is not None:
         walk.reply(_answer(walk.pending.request))
+    return walk
 
 
 def _answer(request: OptimizeRequest) -> OptimizeReply:

@@ -53,13 +53,16 @@ def _decisions(file: Path | None) -> list[Decision]:
         lines = enumerate(file.read_bytes().splitlines(), start=1)
         return [_decision(line, f"{file}, line {number}") for number, line in lines if line]
     with Reader(reachable_kafka(), (DECISIONS,)) as reader:
-        return [decode_decision(record.value) for record in reader.to_end()]
+        return [
+            _decision(r.value, f"{r.topic}, partition {r.partition}, offset {r.offset}")
+            for r in reader.to_end()
+        ]
 
 
 def _decision(line: bytes, where: str) -> Decision:
     try:
         return decode_decision(line)
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:  # also msgspec's, which are ValueErrors
         message = f"{where}: not a decision: {error}"
         raise DataError(message) from error
 

@@ -89,13 +89,13 @@ def up(
         signal.signal(number, lambda *_: stop.set())
     with resolve_broker() as broker:
         note(broker.note)
-        kafka = KafkaSettings(bootstrap=broker.bootstrap, scope=scope)
+        kafka = broker.settings(scope)
         report = create_topics(kafka)
         note(f"topics: {len(report.created)} created, {len(report.existing)} there already")
         with Sender(kafka) as sender:
             for policy in policies:
                 sender.portfolio(policy)
-        environment = {"APSE_KAFKA__BOOTSTRAP": kafka.bootstrap, "APSE_KAFKA__SCOPE": kafka.scope}
+        environment = kafka.environment()
         remember_run(kafka.bootstrap, kafka.scope)
         try:
             fills = (executor(kafka.bootstrap, kafka.scope),) if paper else ()

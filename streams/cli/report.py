@@ -17,7 +17,7 @@ from streams.operate.members import read_registry
 from streams.operate.portfolio_file import read_policy
 from streams.operate.read import Reader
 from streams.report.book import Panel, panel_of, read_book
-from streams.report.live import write_heard
+from streams.report.live import Heard, write_heard
 from streams.report.page import page_of
 from streams.report.sheet import Sheet, make_sheet, told
 from streams.report.words import percent, ratio
@@ -135,8 +135,10 @@ def _live(portfolio_id: str | None, returns: Path | None) -> Sheet:
             ReplayFiles(folder, metrics=False) as files,
             Reader(kafka, (STATE, DECISIONS, RETURNS)) as reader,
         ):
-            records = ((record.topic, record.value) for record in reader.to_end())
+            records = (Heard(r.topic, r.partition, r.offset, r.value) for r in reader.to_end())
             heard = write_heard(policy.portfolio_id, records, files)
+        for sentence in heard.left_out:
+            note(sentence)
         book = read_book(folder)
     if returns is not None:
         panel: Panel | str = panel_of(read_returns(returns), policy.bar)

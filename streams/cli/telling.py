@@ -54,11 +54,10 @@ def sentences(decision: Decision) -> Iterator[str]:
         yield f"After:  {_ante(decision.ex_ante)}"
     yield from _objective(decision)
     if decision.estimates is not None:
-        average = decision.estimates.average_correlation
-        shown = "undefined" if average is None else f"{average:.3f}"
+        average = _figure(decision.estimates.average_correlation, 3)
         yield (
             f"Estimates: {decision.estimates.covariance} covariance over"
-            f" {decision.estimates.n_common} common bars, average correlation {shown}."
+            f" {decision.estimates.n_common} common bars, average correlation {average}."
         )
     if decision.band:
         yield f"The no-trade band was left out, for it would break a limit: {decision.band}."
@@ -152,10 +151,10 @@ def _binding(limit: BindingLimit) -> str:
 
 
 def _correlations(found: Correlations) -> str:
-    average = "undefined" if found.average is None else f"{found.average:.3f}"
-    ratio = found.diversification_ratio
-    spread = "undefined" if ratio is None else f"{ratio:.2f}"
-    told = f"average {average}, diversification ratio {spread}"
+    told = (
+        f"average {_figure(found.average, 3)},"
+        f" diversification ratio {_figure(found.diversification_ratio, 2)}"
+    )
     if found.max_pair is None:
         return told
     first, second = found.max_pair.strategies
@@ -165,9 +164,12 @@ def _correlations(found: Correlations) -> str:
 def _ante(figures: ExAnte | None) -> str:
     if figures is None:
         return "not estimated"
-    sharpe = "undefined" if figures.sharpe is None else f"{figures.sharpe:.2f}"
     tail = "" if figures.cvar_95 is None else f", worst twentieth of bars {-figures.cvar_95:.2%}"
     return (
         f"expected return {figures.return_annual:.2%},"
-        f" volatility {figures.volatility_annual:.2%}, Sharpe {sharpe}{tail}"
+        f" volatility {figures.volatility_annual:.2%}, Sharpe {_figure(figures.sharpe, 2)}{tail}"
     )
+
+
+def _figure(value: float | None, decimals: int) -> str:
+    return "undefined" if value is None else f"{value:.{decimals}f}"

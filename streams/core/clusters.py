@@ -41,8 +41,9 @@ def agglomerate(
         return ()
     # Not at the top: the import takes a tenth of a second, and few policies cluster.
     from scipy.cluster.hierarchy import linkage  # noqa: PLC0415  see the line above
+    from scipy.spatial.distance import squareform  # noqa: PLC0415  linkage has imported it
 
-    tree = linkage(distance[np.triu_indices(size, 1)], method=method)
+    tree = linkage(squareform(distance, checks=False), method=method)
     return tuple(
         Merge(int(first), int(second), height)
         for first, second, height in tree[:, :3].tolist()

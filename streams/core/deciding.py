@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from schemas.decisions import Decision, GateWaiver, Trigger
+from schemas.events import ExecutionReport
 from schemas.journal import Nudge
 from schemas.optimize import OptimizeReply
 from schemas.policy import PolicyError, PortfolioPolicy, with_overrides
@@ -32,6 +33,7 @@ from streams.core.standing import Standing
 from streams.core.study import Study
 from streams.core.triggers import Moment, cooling, drift_risk, due_trigger, still_fired
 
+FILLS: Final = ("accepted", "partially_filled", "filled")
 NUDGES_MAX: Final = 3
 """A request is issued again at most this often before it is given up."""
 
@@ -308,6 +310,23 @@ class Deciding(Standing):
             self.status.last_command_id = command.command_id
             outputs.append(Output(REBALANCE, key, command))
         return [*outputs, *self._finish(full=True)]
+
+    def acknowledge(self, report: ExecutionReport) -> list[Output]:
+        """Note a report; a reported ledger follows the newest version, and the state says so."""
+        status, reported = self.status, self.policy.ledger == "reported"
+        known = report.epoch == self.epoch and report.version <= status.version
+        stale = report.version < status.acknowledged_version
+        if stale or not known:
+            return []
+        if report.status not in FILLS:
+            if reported:
+                self.unfilled(report.version)
+            return []
+        status.acknowledged_version = report.version
+        if not reported:
+            return []
+        self.filled(report.version, report.filled_weights, whole=report.status == "filled")
+        return self.announce()
 
     def filled(self, version: int, weights: dict[str, float] | None, *, whole: bool) -> None:
         """Move the held weights as the execution layer reported, before the next bar's returns.

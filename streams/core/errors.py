@@ -13,6 +13,10 @@ class ConfigError(ApseError):
     """A setting or a literal cannot be used; the message names it and what was expected."""
 
 
+class ImageError(ApseError):
+    """A saved state cannot be read, as one by another version of the engine; it says what lacks."""
+
+
 class BrokerUnavailableError(ApseError):
     """No Kafka broker can be had; the message says for each road why it is closed."""
 

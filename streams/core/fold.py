@@ -21,6 +21,7 @@ from schemas.journal import (
     StrategyRegistered,
     Tick,
 )
+from streams.core.errors import ImageError
 from streams.core.frames import Rows, unpack
 from streams.core.image import decode_image, encode_image
 from streams.core.outputs import Output
@@ -138,10 +139,34 @@ class Shard:
         return encode_image(self.portfolios[name].to_state())
 
     def restore(self, name: str, image: bytes, applied_from: int) -> None:
-        """Put a portfolio back as it was when records before ``applied_from`` had been applied."""
-        self.portfolios[name] = Portfolio.from_state(decode_image(image))
+        """Put a portfolio back as it was when records before ``applied_from`` had been applied.
+
+        Raises
+        ------
+        ImageError
+            When the image cannot be read; the shard is as it was.
+        """
+        self.portfolios[name] = portfolio_of(image)
         self.applied_from[name] = applied_from
 
     def canonical_state(self) -> dict[str, Any]:
         """Return the state that two folds of one journal share, whatever batches and restarts."""
         return {name: self.portfolios[name].to_state() for name in sorted(self.portfolios)}
+
+
+def portfolio_of(image: bytes) -> Portfolio:
+    """Return the portfolio whose state :meth:`Shard.image_of` wrote.
+
+    Raises
+    ------
+    ImageError
+        When the bytes are no state of this version of the engine.
+    """
+    try:
+        return Portfolio.from_state(decode_image(image))
+    except KeyError as error:
+        message = f"it lacks {error}, so that another version of the engine wrote it"
+        raise ImageError(message) from error
+    except Exception as error:
+        message = f"another version of the engine wrote it, or nobody: {error!r}"
+        raise ImageError(message) from error

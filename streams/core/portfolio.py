@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from schemas.decisions import Trigger
-from schemas.events import ExecutionReport, PortfolioRegistration, StrategyRegistration
+from schemas.events import PortfolioRegistration, StrategyRegistration
 from schemas.journal import (
     Control,
     Nudge,
@@ -32,6 +32,7 @@ from streams.core.history import history_bars
 from streams.core.late import add_correction, late_letters
 from streams.core.outputs import Output
 from streams.core.quarantine import Screen
+from streams.core.repeats import is_repeated
 from streams.core.walk import Walk
 
 Addressed = (
@@ -39,9 +40,7 @@ Addressed = (
 )
 Queued = StrategyRegistered | PortfolioRegistered | Control | Risk | Report
 URGENT_ACTIONS = ("halt", "reduce", "pause")
-FILLS = ("accepted", "partially_filled", "filled")
 BARS_AHEAD_MAX = 256  # at which a walk looks; what it does not take stays in the queue
-REPORTS_REMEMBERED = 512  # far more than can be under way at once
 
 
 class Portfolio:
@@ -60,6 +59,7 @@ class Portfolio:
         self.columns: dict[str, int] = {}
         self.joined: set[str] = set()  # members by a registration of their own
         self.reports: list[str] = []  # ids of the last reports, oldest first
+        self.requests: list[str] = []  # and of the last wishes of persons
         self._is_new(source, "portfolio")
         self._join(_entries(policy))
         self.walk.set_members(self.members)
@@ -158,12 +158,11 @@ class Portfolio:
         return True
 
     def _is_repeated(self, record: Queued) -> bool:
-        """Tell whether an execution report was seen under the same id; remember it otherwise."""
-        if not isinstance(record, Report):
-            return False
-        if record.report.report_id in self.reports:
-            return True
-        self.reports = [*self.reports[1 - REPORTS_REMEMBERED :], record.report.report_id]
+        """Tell whether a report or a wish was seen under the same id; remember it otherwise."""
+        if isinstance(record, Report):
+            return is_repeated(record.report.report_id, self.reports)
+        if isinstance(record, Control):
+            return is_repeated(record.request.request_id, self.requests)
         return False
 
     # ------------------------------------------------------------------ membership
@@ -282,26 +281,10 @@ class Portfolio:
             case Risk():
                 return self._risk(record)
             case Report(report=report):
-                self._report(report)
+                return walk.acknowledge(report)
             case _:
                 assert_never(record)
         return []
-
-    def _report(self, report: ExecutionReport) -> None:
-        """Note an acknowledgement; a reported ledger follows the newest version."""
-        status, reported = self.walk.status, self.walk.policy.ledger == "reported"
-        known = report.epoch == self.walk.epoch and report.version <= status.version
-        stale = report.version < status.acknowledged_version
-        if stale or not known:
-            return
-        if report.status not in FILLS:
-            if reported:
-                self.walk.unfilled(report.version)
-            return
-        status.acknowledged_version = report.version
-        if reported:
-            whole = report.status == "filled"
-            self.walk.filled(report.version, report.filled_weights, whole=whole)
 
     def _risk(self, record: Risk) -> list[Output]:
         walk, signal = self.walk, record.signal
@@ -324,6 +307,7 @@ class Portfolio:
             "members": msgspec.msgpack.encode(list(self.members.values())),
             "seen": dict(self.seen),
             "reports": list(self.reports),
+            "requests": list(self.requests),
             "joined": sorted(self.joined),
             "builder": self.builder.to_state(),
             "screen": self.screen.to_state(),
@@ -340,6 +324,7 @@ class Portfolio:
         portfolio.members = {entry.id: entry for entry in members}
         portfolio.seen = dict(state["seen"])
         portfolio.reports = list(state["reports"])
+        portfolio.requests = list(state["requests"])
         portfolio.joined = set(state["joined"])
         portfolio.builder = BarBuilder.from_state(portfolio.walk.policy.bar, state["builder"])
         portfolio.screen = Screen.from_state(state["screen"])

@@ -192,7 +192,7 @@ class ForecastQuality:
         `estimation.quality` must be there.
     """
 
-    __slots__ = ("_latest", "_logs", "_policy", "_squares", "demoted")
+    __slots__ = ("_latest", "_logs", "_policy", "_random", "_squares", "demoted")
 
     def __init__(self, policy: PortfolioPolicy) -> None:
         assert policy.estimation.quality is not None, "no quality asked for"
@@ -203,6 +203,7 @@ class ForecastQuality:
             self._squares[literal] = np.empty((0, policy.estimation.quality.portfolios + 1))
             self._logs[literal] = self._squares[literal]
         self._latest: tuple[EstimatorQuality, ...] = ()
+        self._random: tuple[list[str], FloatArray] | None = None  # the last names', and theirs
         self.demoted = False
 
     @property
@@ -260,10 +261,7 @@ class ForecastQuality:
         if not columns.size:
             return
         returns = windows.rows(count - every, count)[:, columns]
-        random = random_portfolios(
-            self._policy.portfolio_id, [names[i] for i in columns.tolist()], quality.portfolios
-        )
-        random /= random.sum(axis=1, keepdims=True)
+        random = self._random_of([names[i] for i in columns.tolist()], quality.portfolios)
         for literal in self.literals:
             spec = covariance_spec(self._policy.estimation, literal)
             try:
@@ -275,6 +273,13 @@ class ForecastQuality:
                 kept[literal] = np.vstack([kept[literal], entering])[-quality.window_bars :]
         self._sum_up()
         self._judge()
+
+    def _random_of(self, names: list[str], count: int) -> FloatArray:
+        """Give weights (count, M) of random portfolios, sum 1; mostly the names stay the same."""
+        if self._random is None or self._random[0] != names:
+            random = random_portfolios(self._policy.portfolio_id, names, count)
+            self._random = names, random / random.sum(axis=1, keepdims=True)
+        return self._random[1]
 
     def reason(self) -> str:
         """Say why the policy's own estimator is not in force; empty while it is."""

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -22,7 +21,7 @@ from schemas.views import (
     RollingPerformance,
     StateRecord,
 )
-from streams.core.arrays import BoolArray, FloatArray, IntArray
+from streams.core.arrays import BoolArray, FloatArray
 from streams.core.covariance import (
     CovarianceEstimate,
     CovarianceSummary,
@@ -35,7 +34,7 @@ from streams.core.history import History
 from streams.core.ledger import BarResult, Ledger
 from streams.core.metrics import METRICS, MetricsBlock
 from streams.core.outputs import BarMetrics
-from streams.core.performance import PORTFOLIO_FIGURES, BarFigures
+from streams.core.performance import PORTFOLIO_FIGURES, BarFigures, FigureRun
 from streams.core.quality import ForecastQuality
 from streams.core.shadows import BooksBar
 from streams.core.status import Status
@@ -52,8 +51,6 @@ _ROLLING: Final = {
 }
 _ROLLING_ROWS: Final = [METRICS.index(metric) for metric in _ROLLING.values()]
 _ROLLING_FIELDS: Final = (*_ROLLING, *PORTFOLIO_FIGURES)
-
-_instant: Final = lru_cache(maxsize=4096)(format_instant)  # bars of a window are told again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +81,7 @@ def close_of(ledger: Ledger) -> Close:
 class Snapshot:
     """What the records of one bar are made of.
 
-    ``own`` are the portfolio's figures over each window of its net returns, (len(METRICS), W, 1).
+    ``rolling`` are the portfolio's own figures over each window of its net returns.
     """
 
     policy: PortfolioPolicy
@@ -93,8 +90,7 @@ class Snapshot:
     status: Status
     ledger: Close
     last: BarResult
-    own: MetricsBlock
-    figures: BarFigures
+    rolling: list[RollingPerformance]
     eligible: BoolArray
     covariance: RollingCovariance | None
     literal: str  # the estimator in force
@@ -125,7 +121,7 @@ def metrics_messages(
     return [
         BarMetrics(
             portfolio_id=policy.portfolio_id,
-            bar_end_ns=ends_ns[bar - bars],
+            newest=bar - bars,
             periods_per_year=policy.periods_per_year,
             names=names,
             windows=policy.estimation.windows,
@@ -133,40 +129,22 @@ def metrics_messages(
             ewma=run.ewma.at(bar),
             bars=tuple(min(window, run.begun + bar + 1) for window in policy.estimation.windows),
             figures=figures[bar],
-            dates=_dates(figures[bar], ends_ns, bar - bars),
+            ends_ns=ends_ns,
         )
         for bar in range(bars)
     ]
 
 
-def _dates(
-    figures: BarFigures, ends_ns: list[int], newest: int
-) -> dict[str, list[str | None]] | None:
-    """Return when each strategy's deepest drawdown began and was deepest, where it is told."""
-    for window in figures.windows:
-        path = window.path
-        if path is not None and window.paths_told[figures.place]:
-            return {
-                "max_drawdown_start": _instants(path.start[figures.place], ends_ns, newest),
-                "max_drawdown_trough": _instants(path.trough[figures.place], ends_ns, newest),
-            }
-    return None
-
-
-def _instants(bars_ago: IntArray, ends_ns: list[int], newest: int) -> list[str | None]:
-    return [None if ago < 0 else _instant(ends_ns[newest - ago]) for ago in bars_ago.tolist()]
-
-
 def covariance_record(at: Snapshot, found: CovarianceEstimate | None) -> CovarianceRecord:
     """Return the correlations of the eligible strategies, with the matrix that was ``found``."""
     if at.covariance is None:
-        summary, names = CovarianceSummary(n_common=0), ()
+        summary, names = CovarianceSummary(n_common=0), _some(at.names, [])
     else:
         summary = at.covariance.summary()
-        names = tuple(at.names[i] for i in at.covariance.eligible.tolist())
+        names = _some(at.names, at.covariance.eligible.tolist())
     record = CovarianceRecord(
         portfolio_id=at.policy.portfolio_id,
-        bar_end=_instant(at.status.end_ns),
+        bar_end=format_instant(at.status.end_ns),
         covariance=at.literal,
         strategies=names,
         n_common=summary.n_common,
@@ -177,6 +155,11 @@ def covariance_record(at: Snapshot, found: CovarianceEstimate | None) -> Covaria
     if found is None:
         return record
     return _with_matrix(record, at, found)
+
+
+def _some(names: tuple[str, ...], columns: list[int]) -> tuple[str, ...]:
+    """Return the names of columns, which rise: mostly all of them."""
+    return names if len(columns) == len(names) else tuple(names[i] for i in columns)
 
 
 def _correlations(summary: CovarianceSummary, names: tuple[str, ...]) -> dict[str, Any]:
@@ -244,10 +227,10 @@ def state_record(at: Snapshot) -> StateRecord:
         held=ledger.held.tolist(),
         target=ledger.target.tolist(),
         contribution=last.contribution.tolist(),
-        eligible=[name for name, yes in zip(at.names, at.eligible.tolist(), strict=True) if yes],
+        eligible=list(_some(at.names, np.flatnonzero(at.eligible).tolist())),
         held_cash=ledger.cash,
         target_cash=ledger.target_cash,
-        rolling=_rolling(at),
+        rolling=at.rolling,
         epoch=at.epoch,
         version=status.version,
         last_command_id=status.last_command_id,
@@ -295,19 +278,38 @@ def _status(at: Snapshot) -> PortfolioStatus:
     )
 
 
-def _rolling(at: Snapshot) -> list[RollingPerformance]:
-    """Return the portfolio's own figures over each window of its net returns."""
-    values = at.own.values[_ROLLING_ROWS, :, 0].T
-    windows, place = at.figures
-    if windows:
-        certain = np.array([window.portfolio.values[:, place, 0] for window in windows])
-        values = np.concatenate([values, certain], axis=1)
-    unknown = bool(np.isnan(values).any())
-    rolling = []
-    for length, n_obs, row in zip(
-        at.policy.estimation.windows, at.own.n_obs[:, 0].tolist(), values.tolist(), strict=True
-    ):
-        figures = [_or_none(value) for value in row] if unknown else row
-        told: dict[str, Any] = dict(zip(_ROLLING_FIELDS, figures, strict=False))
-        rolling.append(RollingPerformance(window=str(length), n_obs=n_obs, **told))
-    return rolling
+def rolling_of(
+    windows: tuple[int, ...],
+    own: MetricsBlock,
+    figures: FigureRun,
+    bars: slice = slice(None),
+) -> list[list[RollingPerformance]]:
+    """Return the portfolio's own figures over each window of its net returns, bar by bar.
+
+    Parameters
+    ----------
+    windows
+        W lengths.
+    own
+        values (len(METRICS), K, W, 1).
+    figures
+        Those beyond; none where none are asked for.
+    bars
+        Which of them are the K bars.
+    """
+    values = own.values[_ROLLING_ROWS, ..., 0]
+    if figures:
+        certain = [window.portfolio.values[:, bars, 0] for window in figures]
+        values = np.concatenate([values, np.stack(certain, axis=2)])
+    values = values.transpose(1, 2, 0)
+    told = values.astype(object)
+    told[np.isnan(values)] = None
+    fields = _ROLLING_FIELDS[: values.shape[2]]
+    names = [str(window) for window in windows]
+    return [
+        [
+            RollingPerformance(window=name, n_obs=n_obs, **dict(zip(fields, row, strict=True)))
+            for name, n_obs, row in zip(names, counts, rows, strict=True)
+        ]
+        for counts, rows in zip(own.n_obs[..., 0].tolist(), told.tolist(), strict=True)
+    ]

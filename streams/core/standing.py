@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from schemas.policy import PortfolioPolicy, StrategyEntry
 from schemas.topics import COVARIANCE, SHADOWS, STATE
+from schemas.views import RollingPerformance
 from streams.core.arrays import BoolArray
 from streams.core.costs import CostModel, impact_coefficients, spread_of
 from streams.core.decide import cost_model
@@ -12,9 +13,16 @@ from streams.core.history import DueCorrection, History
 from streams.core.ledger import BarResult, Ledger
 from streams.core.metrics import MetricsBlock, all_window_metrics
 from streams.core.outputs import Output
-from streams.core.performance import BarFigures, PortfolioFigures
+from streams.core.performance import PortfolioFigures
 from streams.core.quality import ForecastQuality
-from streams.core.records import Close, Snapshot, close_of, covariance_record, state_record
+from streams.core.records import (
+    Close,
+    Snapshot,
+    close_of,
+    covariance_record,
+    rolling_of,
+    state_record,
+)
 from streams.core.shadows import BooksBar, ShadowBooks, shadow_record
 from streams.core.status import Status
 from streams.core.study import Study
@@ -25,6 +33,8 @@ if TYPE_CHECKING:
     from streams.core.conclusions import Pending
     from streams.core.signals import MarketSigns
 
+VIEWS: Final = frozenset((COVARIANCE, SHADOWS, STATE))
+"""Topics that are told of each bar beside its metrics."""
 COVARIANCE_EVERY_BARS: Final = 20
 """The full matrix is published with each decision and at every bar number that this divides."""
 
@@ -53,12 +63,13 @@ class Standing:
         self.last: BarResult | None = None
         self.clusters: tuple[tuple[str, ...], ...] | None = None  # of the last answer that had any
         self.reported: dict[str, ReportedFigures] = {}  # with the last walked bar
-        self.own_block: MetricsBlock | None = None  # figures of `own`, once made
+        self.rolling: list[RollingPerformance] | None = None  # figures of `own`, once made
         self.data: BarData | None = None  # of the last walked bar
         self.history = History(self.study.windows.capacity)
         self.signs: MarketSigns | None = None  # while no signal is asked for
         self.signals: dict[str, float] = {}  # of the bar that is being walked
         self.quality = new_quality(policy)
+        self.views = VIEWS  # which are made: a replay asks for fewer
 
     # ------------------------------------------------------------------ views
 
@@ -82,17 +93,16 @@ class Standing:
 
     def announce(self) -> list[Output]:
         """Publish the state again: what a person or the risk function changed shows at once."""
-        return self._finish(full=False)[-1:]
+        return [output for output in self._finish(full=False) if output.topic == STATE]
 
     def snapshot(self) -> Snapshot | None:
         """Return what the records of the last walked bar are made of; None before the first."""
         if self.last is None:
             return None
         eligible = self.study.eligible(self.status.ended)
-        figures = self.figures.at(self.study.windows, self.own)
         assert self.shadows.latest is not None, "the books took the last bar as the ledger did"
         return self._snapshot(
-            self.status, close_of(self.ledger), self.last, eligible, figures, self.shadows.latest
+            self.status, close_of(self.ledger), self.last, eligible, self.shadows.latest
         )
 
     def _snapshot(
@@ -101,12 +111,10 @@ class Standing:
         close: Close,
         last: BarResult,
         eligible: BoolArray,
-        figures: BarFigures,
         books: BooksBar,
     ) -> Snapshot:
-        if self.own_block is None:
-            periods = self.policy.periods_per_year
-            self.own_block = all_window_metrics(self.own, periods, tails=False)
+        if self.rolling is None:
+            self.rolling = self._rolling_anew()
         return Snapshot(
             policy=self.policy,
             epoch=self.epoch,
@@ -114,8 +122,7 @@ class Standing:
             status=status,
             ledger=close,
             last=last,
-            own=self.own_block,
-            figures=figures,
+            rolling=self.rolling,
             eligible=eligible,
             covariance=self.study.covariance,
             literal=self.study.literal,
@@ -125,23 +132,32 @@ class Standing:
             books=books,
         )
 
+    def _rolling_anew(self) -> list[RollingPerformance]:
+        """Return the portfolio's own figures of the last bar, from the windows alone."""
+        own = all_window_metrics(self.own, self.policy.periods_per_year, tails=False)
+        run = MetricsBlock(own.n_obs[None], own.values[:, None], own.undefined[:, None])
+        figures, place = self.figures.at(self.study.windows, self.own)
+        bar = slice(place, place + 1)
+        return rolling_of(self.policy.estimation.windows, run, figures, bar)[0]
+
     def _finish(self, *, full: bool) -> list[Output]:
         """Publish the last bar's covariance and state, now that its decision is known."""
         at = self.snapshot()
         return [] if at is None else self._records(at, full=full)
 
     def _records(self, at: Snapshot, *, full: bool) -> list[Output]:
-        full = full or at.status.bar_number % COVARIANCE_EVERY_BARS == 0
-        key = self.policy.portfolio_id
-        return [
-            Output(COVARIANCE, key, covariance_record(at, self.study.estimate() if full else None)),
-            Output(
-                SHADOWS,
-                key,
-                shadow_record(self.policy, self.names, at.status, self.shadows, at.books),
-            ),
-            Output(STATE, key, state_record(at)),
-        ]
+        key, views = self.policy.portfolio_id, self.views
+        outputs = []
+        if COVARIANCE in views:
+            full = full or at.status.bar_number % COVARIANCE_EVERY_BARS == 0
+            record = covariance_record(at, self.study.estimate() if full else None)
+            outputs.append(Output(COVARIANCE, key, record))
+        if SHADOWS in views:
+            books = shadow_record(self.policy, self.names, at.status, self.shadows, at.books)
+            outputs.append(Output(SHADOWS, key, books))
+        if STATE in views:
+            outputs.append(Output(STATE, key, state_record(at)))
+        return outputs
 
     def _costs(self) -> CostModel | None:
         """Return what a fill costs now; None where that is linear alone."""

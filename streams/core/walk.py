@@ -24,7 +24,13 @@ from streams.core.history import coalesced
 from streams.core.ledger import BarResult
 from streams.core.metrics import run_metrics
 from streams.core.outputs import Output
-from streams.core.records import Close, close_of, compare_reported, metrics_messages
+from streams.core.records import (
+    Close,
+    close_of,
+    compare_reported,
+    metrics_messages,
+    rolling_of,
+)
 from streams.core.standing import new_quality
 from streams.core.status import Status
 from streams.core.walk_state import put_back, state_of
@@ -61,6 +67,7 @@ class Walk(Deciding):
         if self.signs is not None:
             self.signs.select(picked)
         self.names = names
+        self.rolling = None
         self.figures.begin(self.policy, names)
         self.entries = tuple(entries[name] for name in names)
         if self.last is not None:
@@ -77,6 +84,7 @@ class Walk(Deciding):
         Windows of new lengths are filled from the bars still held.
         """
         old, self.policy, self.policy_version = self.policy, policy, version
+        self.rolling = None
         self.figures.begin(policy, self.names)
         self.shadows.set_policy(policy, self.ledger, self.status.end_ns)
         if old.estimation == policy.estimation:
@@ -87,7 +95,6 @@ class Walk(Deciding):
         self.own = RollingWindows(policy.estimation.windows, 1)
         for row in earned:
             self.own.push(row)
-        self.own_block = None
         self.history.resize(self.study.windows.capacity)
 
     # ------------------------------------------------------------------ bars
@@ -187,20 +194,19 @@ class Walk(Deciding):
         messages = metrics_messages(
             policy, self.names, study.windows.windows, run, told, self.history
         )
+        rolling = rolling_of(policy.estimation.windows, own, told[0].windows)
         stale_bars = policy.estimation.stale_bars
         outputs: list[Output] = []
         for number, (bar, at, message) in enumerate(zip(bars, stretch, messages, strict=True)):
             self.judge(len(bars) - 1 - number)
             study.follow(run, number, corrected=corrected and number == 0)
-            self.own_block = own.at(number)
+            self.rolling = rolling[number]
             self.reported = compare_reported(bar.reported, self.names, run, number)
             self.data = bar_data(bar, self.names, run.ages[number], stale_bars)
             outputs.append(Output(METRICS, policy.portfolio_id, message))
             if number + 1 < len(bars):
                 who = run.eligible[number]
-                snapshot = self._snapshot(
-                    at.status, at.close, at.last, who, told[number], books[number]
-                )
+                snapshot = self._snapshot(at.status, at.close, at.last, who, books[number])
                 outputs += self._records(snapshot, full=False)
         return outputs
 

@@ -29,7 +29,7 @@ from streams.demo.books import equal_weight, index, inverse_volatility
 from streams.demo.local import play_in_process
 from streams.demo.script import REJECTED_COMMAND, Script, write_script
 from streams.kafka.admin import delete_scope
-from streams.kafka.broker import BOOTSTRAP_VARIABLE, Broker, resolve_broker
+from streams.kafka.broker import Broker, resolve_broker
 from streams.operate.console import note, notes, out
 from streams.operate.current import forget_run, remember_run
 from streams.operate.portfolio_file import read_policy
@@ -38,7 +38,7 @@ from streams.operate.read import Reader
 from streams.operate.send import Sender
 from streams.operate.supervisor import ENGINE, Supervisor, executor
 from streams.operate.topics import create_topics
-from streams.settings import KafkaSettings
+from streams.settings import BOOTSTRAP_VARIABLE
 
 POLICY: Final = Path(__file__).parents[2] / "examples" / "strategies" / "portfolio.yaml"
 DEFAULT_SPEED: Final = 5.0
@@ -141,9 +141,8 @@ class _Play:
         self, broker: Broker, writing: Future[Script], options: Options, stop: threading.Event
     ) -> None:
         self._writing, self._options, self._stop = writing, options, stop
-        scope = f"demo-{secrets.token_hex(3)}."
-        self._kafka = KafkaSettings(bootstrap=broker.bootstrap, scope=scope)
-        self._environment = {"APSE_KAFKA__BOOTSTRAP": broker.bootstrap, "APSE_KAFKA__SCOPE": scope}
+        self._kafka = broker.settings(f"demo-{secrets.token_hex(3)}.")
+        self._environment = self._kafka.environment()
         self._port = choose_port(options.port) if options.serves else None
         self._processes: list[Supervisor] = []
         self._outlives_us = broker.kind == "external"

@@ -11,15 +11,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Self
 
+import msgspec
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from streams.core.errors import BrokerUnavailableError
+from streams.kafka.clients import admin_config
 from streams.kafka.jars import HEAP_MB_DEFAULT, KAFKA_VERSION, JarServer, find_jars
+from streams.settings import BOOTSTRAP_VARIABLE, KafkaSettings, load_settings
 
 BrokerKind = Literal["external", "docker", "jars"]
 
-BOOTSTRAP_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 EXTERNAL_TIMEOUT_S = 10.0  # a broker across a network answers metadata in well under a second
 DOCKER_HOST_DEFAULT = "unix:///var/run/docker.sock"
 DOCKER_PING_TIMEOUT_S = 3
@@ -57,7 +59,9 @@ class Broker:
         note: str,
         server: JarServer | None = None,
         close: Callable[[], None] | None = None,
+        login: KafkaSettings | None = None,
     ) -> None:
+        self._login = KafkaSettings() if login is None else login
         self.bootstrap = bootstrap
         self.kind = kind
         self.note = note
@@ -69,6 +73,10 @@ class Broker:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def settings(self, scope: str) -> KafkaSettings:
+        """Return how the clients of a run reach this broker, with the login that it asks for."""
+        return msgspec.structs.replace(self._login, bootstrap=self.bootstrap, scope=scope)
 
     def stop(self) -> None:
         """End the broker if it was started here, and remove its data if its place was made here."""
@@ -124,7 +132,7 @@ def resolve_broker(
     Parameters
     ----------
     environment
-        Defaults to the process's own.
+        Defaults to the process's own; the login of a broker that it names is in the settings.
     root
         The repository that holds ``deploy/kafka``; defaults to the one this file is in.
     data_dir
@@ -136,11 +144,13 @@ def resolve_broker(
     ------
     BrokerUnavailableError
         Saying for each road why it is closed.
+    ConfigError
+        Where the settings cannot be used.
     """
     env = os.environ if environment is None else environment
     given = env.get(BOOTSTRAP_VARIABLE, "").strip()
     if given:
-        return _external(given)
+        return _external(given, load_settings(env).kafka)
     reasons = [f"{BOOTSTRAP_VARIABLE} is not set"]
     try:
         return _docker(env)
@@ -154,9 +164,9 @@ def resolve_broker(
     raise BrokerUnavailableError(reason)
 
 
-def _external(bootstrap: str) -> Broker:
-    client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+def _external(bootstrap: str, login: KafkaSettings) -> Broker:
     try:
+        client = AdminClient(admin_config(bootstrap) | login.security())
         nodes = len(client.list_topics(timeout=EXTERNAL_TIMEOUT_S).brokers)
     except KafkaException as error:
         reason = (
@@ -165,7 +175,7 @@ def _external(bootstrap: str) -> Broker:
         )
         raise BrokerUnavailableError(reason) from error
     note = f"Kafka at {bootstrap} ({BOOTSTRAP_VARIABLE}), {nodes} node(s)"
-    return Broker(bootstrap=bootstrap, kind="external", note=note)
+    return Broker(bootstrap=bootstrap, kind="external", note=note, login=login)
 
 
 def docker_refusal(environment: Mapping[str, str]) -> str | None:

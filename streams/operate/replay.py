@@ -34,6 +34,8 @@ from streams.runtime.replay import ReplaySummary
 from streams.settings import KafkaSettings
 
 SILENCE_MAX_S = 120.0
+# Nobody waits for a decision: no solve is given up that the replay in process would wait for.
+PATIENCE = {"APSE_OPTIMIZER__DEADLINE_MS": "30000", "APSE_ENGINE__NUDGE_AFTER_MS": "30000"}
 
 
 class ReplayStalledError(ApseError):
@@ -58,10 +60,10 @@ def replay_over_kafka(
     """
     with resolve_broker() as broker, TemporaryDirectory(prefix="apse-replay-") as logs:
         say(broker.note)
-        kafka = KafkaSettings(bootstrap=broker.bootstrap, scope=f"replay-{secrets.token_hex(4)}.")
+        kafka = broker.settings(f"replay-{secrets.token_hex(4)}.")
         create_topics(kafka)
-        environment = {"APSE_KAFKA__BOOTSTRAP": kafka.bootstrap, "APSE_KAFKA__SCOPE": kafka.scope}
-        with _scope(kafka, broker), Supervisor(ENGINE, environment, logs=Path(logs)) as engine:
+        processes = Supervisor(ENGINE, kafka.environment() | PATIENCE, logs=Path(logs))
+        with _scope(kafka, broker), processes as engine:
             with Sender(kafka) as sender:
                 sender.portfolio(policy)
                 sender.flush()

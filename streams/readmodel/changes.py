@@ -120,7 +120,11 @@ def changes_of(source: Source) -> Iterator[Change]:
     ValueError
         When the bytes are no message of their topic (also msgspec's errors, which are ValueErrors).
     """
-    yield from _FOLDS[source.topic](source)
+    try:
+        yield from _FOLDS[source.topic](source)
+    except RecursionError as error:
+        message = "nested too deeply to be a message"
+        raise ValueError(message) from error
 
 
 def version_place(epoch: int, version: int) -> int:

@@ -83,8 +83,7 @@ class EmbeddedStore:
     def _check_lease(self, connection: sqlite3.Connection) -> None:
         held = connection.execute("SELECT holder FROM lease").fetchone()
         if held != (self._name,):
-            message = "another process keeps the views now"
-            raise LeaseLostError(message)
+            raise LeaseLostError
 
     def positions(self) -> dict[Place, int]:
         """Return the first offset of each partition whose changes are not stored yet."""

@@ -71,8 +71,7 @@ class RedisStore:
         """Let the transaction to come fail where the lease changes hands before its end."""
         pipe.watch(self._lease)  # type: ignore[no-untyped-call]  # untyped there
         if pipe.get(self._lease) != self._name:
-            message = "another process keeps the views now"
-            raise LeaseLostError(message)
+            raise LeaseLostError
         pipe.multi()
 
     def positions(self) -> dict[Place, int]:
@@ -192,8 +191,7 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except redis.WatchError as error:
-        message = "another process keeps the views now"
-        raise LeaseLostError(message) from error
+        raise LeaseLostError from error
     except redis.RedisError as error:
         message = f"Redis: {error}"
         raise StoreUnavailableError(message) from error

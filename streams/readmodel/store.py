@@ -23,6 +23,9 @@ class StoreUnavailableError(ApseError):
 class LeaseLostError(StoreUnavailableError):
     """Another process keeps the store's views now: what this one would write is late."""
 
+    def __init__(self) -> None:
+        super().__init__("another process keeps the views now")
+
 
 class ForgottenError(ApseError):
     """A listener asks for events that are no longer kept: it has to read the views anew."""

@@ -138,8 +138,7 @@ class Writer:
         if time.monotonic() < self._renew_s:
             return
         if not self._store.hold(LEASE_S):
-            message = "another process keeps the views now"
-            raise LeaseLostError(message)
+            raise LeaseLostError
         self._tell()
         self._renew_s = time.monotonic() + _RENEW_S
 

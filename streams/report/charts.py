@@ -13,6 +13,7 @@ import numpy as np
 
 from schemas.units import format_instant
 from streams.core.arrays import BoolArray, FloatArray, IntArray
+from streams.report.figures import inside_of
 from streams.report.svg import Axis, axis, number, path_data, tag, thinned, words
 
 __all__ = [
@@ -90,7 +91,7 @@ class Chart(NamedTuple):
 
 def ticks_of(ends_ns: IntArray) -> tuple[Tick, ...]:
     """Name some bars: by year, else month, else day where those change often enough, else time."""
-    inside = (ends_ns - 1).astype("M8[ns]")
+    inside = inside_of(ends_ns)
     bars = len(ends_ns)
     for unit, letters in (("Y", 4), ("M", 7), ("D", 10)):
         period = inside.astype(f"M8[{unit}]")

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.units import format_instant
 from streams.core.arrays import FloatArray, IntArray
@@ -19,8 +20,10 @@ __all__ = [
     "Months",
     "Rolling",
     "date_of",
+    "depth_of",
     "falls_of",
     "headline_of",
+    "inside_of",
     "luck_of",
     "months_of",
     "rolling_of",
@@ -85,6 +88,22 @@ def date_of(end_ns: int) -> str:
     '2024-05-31'
     """
     return format_instant((end_ns - 1) // DAY_NS * DAY_NS)[:10]
+
+
+def inside_of(ends_ns: IntArray) -> NDArray[np.datetime64]:
+    """Return an instant within each bar, its last, which tells its day, month and year, UTC."""
+    return (ends_ns - 1).astype("M8[ns]")
+
+
+def depth_of(wealth: FloatArray) -> FloatArray:
+    """Return wealth / high - 1 of a wealth (T,) that was 1.0 before its first bar, NaN where it is.
+
+    Examples
+    --------
+    >>> depth_of(np.array([np.nan, 0.5, 2.0, 1.0])).tolist()
+    [nan, -0.5, 0.0, -0.5]
+    """
+    return wealth / np.fmax.accumulate(np.fmax(wealth, 1.0)) - 1.0
 
 
 def wealth_of(net: FloatArray) -> FloatArray:
@@ -177,8 +196,7 @@ def luck_of(values: FloatArray, trials: int | None, periods_per_year: float) -> 
 
 def months_of(ends_ns: IntArray, net: FloatArray) -> Months:
     """Compound returns (T,) by the calendar month that each bar's last instant lies in, UTC."""
-    inside = (ends_ns - 1).astype("M8[ns]")
-    month = inside.astype("M8[M]").astype(np.int64)
+    month = inside_of(ends_ns).astype("M8[M]").astype(np.int64)
     years = month // 12 + 1970
     told = sorted(set(years.tolist()))
     table: list[list[float | None]] = [[None] * 12 for _ in told]
@@ -237,8 +255,7 @@ def falls_of(wealth: FloatArray) -> list[Fall]:
     ...  falls_of(np.array([1.1, 0.99, 1.1, 1.2, 1.14]))]
     [(1, 1, 2, -0.1), (4, 4, None, -0.05)]
     """
-    high = np.maximum(np.maximum.accumulate(wealth), 1.0)
-    depth = wealth / high - 1.0
+    depth = depth_of(wealth)
     under = np.concatenate([[False], depth < 0.0, [False]])
     edges = np.flatnonzero(np.diff(under.astype(np.int8)))
     falls = []

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -17,16 +17,23 @@ from streams.runtime.files import ReplayFiles, decode_decision, decode_state
 
 __all__ = ["Heard", "Published", "write_heard"]
 
-Heard = tuple[str, bytes]
-"""A record: its topic's own name, its value."""
-
 _NEVER_NS: Final = 2**63 - 1
+
+
+class Heard(NamedTuple):
+    """A record, with its topic's own name."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
 
 
 def write_heard(portfolio_id: str, records: Iterable[Heard], files: ReplayFiles) -> "Published":
     """Write the bars and decisions of a portfolio as a replay would.
 
-    What was told again, as after a crash, is written once: bars and versions only rise.
+    What was told again, as after a crash, is written once: bars and versions only rise. Anybody may
+    write to a public topic: what is no message of it is left out.
 
     Parameters
     ----------
@@ -40,34 +47,55 @@ def write_heard(portfolio_id: str, records: Iterable[Heard], files: ReplayFiles)
     Returns
     -------
     Published
-        Every strategy's return that was heard.
+        Every strategy's return that was heard, and what was left out.
     """
-    returns = Published()
-    bar_ns, version = -1, (0, 0)
-    for topic, value in records:
-        if topic == RETURNS.name:
-            returns.take(value)
-        elif topic == STATE.name:
-            state = decode_state(value)
-            if state.portfolio_id == portfolio_id and parse_instant(state.bar_end) > bar_ns:
-                files.state(state)
-                bar_ns = parse_instant(state.bar_end)
-        elif topic == DECISIONS.name:
-            decision = decode_decision(value)
-            ours = decision.portfolio_id == portfolio_id
-            if ours and (decision.epoch, decision.version) > version:
-                files.decision(decision)
-                version = (decision.epoch, decision.version)
+    returns, book = Published(), _Book(portfolio_id, files)
+    for record in records:
+        if record.topic == RETURNS.name:
+            returns.take(record.value)
+            continue
+        try:
+            book.take(record)
+        except (ValueError, RecursionError) as error:  # also msgspec's, which are ValueErrors
+            where = f"{record.topic}, partition {record.partition}, offset {record.offset}"
+            returns.left_out.append(f"{where}: left out, no message of the topic: {error}")
     return returns
+
+
+class _Book:
+    """Writes bars and decisions of one portfolio, each once."""
+
+    def __init__(self, portfolio_id: str, files: ReplayFiles) -> None:
+        self._portfolio_id = portfolio_id
+        self._files = files
+        self._bar_ns = -1
+        self._version = (0, 0)
+
+    def take(self, record: Heard) -> None:
+        """Take one record of the state or the decisions topic."""
+        if record.topic == STATE.name:
+            state = decode_state(record.value)
+            bar_ns = parse_instant(state.bar_end)
+            if state.portfolio_id == self._portfolio_id and bar_ns > self._bar_ns:
+                self._files.state(state)
+                self._bar_ns = bar_ns
+        elif record.topic == DECISIONS.name:
+            decision = decode_decision(record.value)
+            version = (decision.epoch, decision.version)
+            if decision.portfolio_id == self._portfolio_id and version > self._version:
+                self._files.decision(decision)
+                self._version = version
 
 
 class Published:
     """Returns as strategies published them: the highest revision of each period, the first of it.
 
-    What ingest refuses is left out here too.
+    What ingest refuses is left out here too. ``left_out`` tells of records of the engine's own
+    topics that cannot be read, a sentence each.
     """
 
     def __init__(self) -> None:
+        self.left_out: list[str] = []
         self._values: dict[tuple[str, int], tuple[int, float]] = {}
         self._ended_ns: dict[str, int] = {}
 

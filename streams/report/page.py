@@ -14,7 +14,6 @@ from schemas.decisions import Decision
 from schemas.units import format_instant
 from streams.core.performance import CONVENTIONS
 from streams.report.charts import AREA_COLUMNS, COLUMNS
-from streams.report.figures import date_of
 from streams.report.panels import (
     equity_section,
     rolling_section,
@@ -116,7 +115,7 @@ def page_of(sheet: Sheet, decisions: int) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         '<meta name="generator" content="apse report">\n'
-        f"<title>{name}: portfolio report to {date_of(int(sheet.ends_ns[-1]))}</title>\n"
+        f"<title>{name}: portfolio report to {sheet.date(-1)}</title>\n"
         f"<style>{STYLE}</style>\n"
     )
     main = [
@@ -139,10 +138,10 @@ def page_of(sheet: Sheet, decisions: int) -> str:
 
 
 def _header(sheet: Sheet) -> str:
-    first, last = (date_of(int(sheet.ends_ns[place])) for place in (0, -1))
     bar = _BAR_WORDS.get(sheet.policy.bar, sheet.policy.bar)
     held = int((np.abs(sheet.held) > 0.0).any(axis=0).sum())
-    span = f"{first} to {last} · {len(sheet.ends_ns):,} {bar} bars · {held} strategies held"
+    days = f"{sheet.date(0)} to {sheet.date(-1)}"
+    span = f"{days} · {len(sheet.ends_ns):,} {bar} bars · {held} strategies held"
     return tag(
         "header",
         tag("p", "Portfolio report", class_="over"),
@@ -162,8 +161,9 @@ def _cards(sheet: Sheet) -> str:
     deepest = sheet.falls[0] if sheet.falls else None
     when = ""
     if deepest is not None:
-        trough = date_of(int(sheet.ends_ns[deepest.trough]))
-        when = f"at its lowest on {trough}" + ("" if deepest.recovery else ", not recovered")
+        when = f"at its lowest on {sheet.date(deepest.trough)}" + (
+            "" if deepest.recovery else ", not recovered"
+        )
     sure = probability(found["probabilistic_sharpe"])
     cards = (
         ("Annual return", signed_percent(found["cagr"], 2),
@@ -244,14 +244,13 @@ def _falls(sheet: Sheet) -> str:
         return section("Drawdowns", "There was none.")
     rows: list[list[str | tuple[str, str]]] = []
     for number, fall in enumerate(sheet.falls[:_FALLS_TOLD], start=1):
-        first, lowest = (date_of(int(sheet.ends_ns[bar])) for bar in (fall.start, fall.trough))
-        end = "not yet" if fall.recovery is None else date_of(int(sheet.ends_ns[fall.recovery]))
+        end = "not yet" if fall.recovery is None else sheet.date(fall.recovery)
         rows.append(
             [
                 str(number),
                 (percent(fall.depth, 2), "own"),
-                (first, "day"),
-                (lowest, "day"),
+                (sheet.date(fall.start), "day"),
+                (sheet.date(fall.trough), "day"),
                 (end, "day"),
                 f"{fall.bars:,}",
                 ABSENT if fall.bars_to_recover is None else f"{fall.bars_to_recover:,}",

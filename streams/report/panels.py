@@ -15,7 +15,7 @@ from streams.report.charts import (
     stacked_chart,
     ticks_of,
 )
-from streams.report.figures import Rolling, date_of
+from streams.report.figures import Rolling, depth_of, inside_of
 from streams.report.sheet import Sheet
 from streams.report.style import LAYERS
 from streams.report.svg import tag, words
@@ -45,18 +45,22 @@ def equity_section(sheet: Sheet) -> str:
     """Draw what became of 1, and the way below its highs, with decisions marked."""
     own = sheet.lines[0]
     ticks = ticks_of(sheet.ends_ns)
-    dates = [date_of(end) for end in (int(sheet.ends_ns[0]), int(sheet.ends_ns[-1]))]
     curves = [Curve(line.wealth, style) for line, style in zip(sheet.lines, _STYLES, strict=False)]
     ends = ", ".join(f"{line.name} {ratio(float(line.wealth[-1]), 3)}" for line in sheet.lines)
     grown = line_chart(
-        Chart("equity", "Growth of 1", f"From {dates[0]} to {dates[1]}, net: {ends}.", 330.0),
+        Chart(
+            "equity",
+            "Growth of 1",
+            f"From {sheet.date(0)} to {sheet.date(-1)}, net: {ends}.",
+            330.0,
+        ),
         curves,
         ticks,
         _level,
         Beside(ground=1.0, rug=_rug(sheet)),
     )
     fallen = [
-        Curve(_under(line.wealth), style)
+        Curve(depth_of(line.wealth), style)
         for line, style in zip(sheet.lines, ("fall", *_STYLES[1:]), strict=False)
     ]
     count = len(sheet.ends_ns)
@@ -74,9 +78,9 @@ def equity_section(sheet: Sheet) -> str:
     )
     names = list(zip(_STYLES, [line.name for line in sheet.lines], strict=False))
     rows = [
-        [date_of(int(sheet.ends_ns[bar]))]
+        [sheet.date(bar)]
         + [_known(float(line.wealth[bar]), 4) for line in sheet.lines]
-        + [percent(float(_under(own.wealth)[bar]), 2)]
+        + [percent(float(depth_of(own.wealth)[bar]), 2)]
         for bar in _told_at(sheet.ends_ns)
     ]
     head = ["until", *(line.name for line in sheet.lines), "drawdown"]
@@ -169,7 +173,7 @@ def weights_section(sheet: Sheet) -> str:
     )
     places = _told_at(sheet.ends_ns)
     rows = [
-        [date_of(int(sheet.ends_ns[bar]))]
+        [sheet.date(bar)]
         + [percent(float(sheet.held[bar, column])) for column in chosen]
         + ([percent(float(sheet.held[bar, others].sum()))] if others else [])
         + [percent(float(cash[bar]))]
@@ -320,7 +324,7 @@ def _rug(sheet: Sheet) -> tuple[FloatArray, np.ndarray[tuple[int], np.dtype[np.b
 
 def _rolling_row(sheet: Sheet, own: Rolling, bar: int) -> list[str]:
     return [
-        date_of(int(sheet.ends_ns[bar])),
+        sheet.date(bar),
         _share(float(own.volatility_annual[bar])),
         _known(float(own.sharpe[bar]), 2),
         _known(float(own.sharpe_standard_error[bar]), 2),
@@ -329,18 +333,12 @@ def _rolling_row(sheet: Sheet, own: Rolling, bar: int) -> list[str]:
 
 def _told_at(ends_ns: IntArray) -> list[int]:
     """Return the bars a table behind a chart tells: the last of each year, else of each month."""
-    inside = (ends_ns - 1).astype("M8[ns]")
+    inside = inside_of(ends_ns)
     years = inside.astype("M8[Y]")
     many = int((years[-1] - years[0]).astype(np.int64)) >= _YEARS_TOLD_MIN
     period = years if many else inside.astype("M8[M]")
     last = np.flatnonzero(np.append(period[1:] != period[:-1], True))
     return [int(bar) for bar in last[-_PLACES_TOLD_MAX:]]
-
-
-def _under(wealth: FloatArray) -> FloatArray:
-    known = np.where(np.isnan(wealth), 1.0, wealth)
-    high = np.maximum(np.maximum.accumulate(known), 1.0)
-    return np.where(np.isnan(wealth), np.nan, wealth / high - 1.0)
 
 
 def _level(value: float) -> str:

@@ -1,6 +1,6 @@
 """A scatter plot with a line, as SVG: text that any browser shows, without a plotting library."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from streams.report.svg import Axis, axis, words
@@ -25,13 +25,18 @@ class Mark(NamedTuple):
     emphasised: bool = False
 
 
+def _percent(value: float) -> str:
+    return f"{100.0 * value:g} %"
+
+
 def scatter_svg(
     title: str,
     names: tuple[str, str],
     line: Sequence[tuple[float, float]],
     marks: Sequence[Mark],
+    tick: Callable[[float], str] = _percent,
 ) -> str:
-    """Draw a line through points, and labelled marks around it; both axes are percentages.
+    """Draw a line through points, and labelled marks around it.
 
     Parameters
     ----------
@@ -43,6 +48,8 @@ def scatter_svg(
         In order.
     marks : sequence of Mark
         Drawn over the line.
+    tick : callable
+        Words for a value on either axis; percentages by default.
 
     Returns
     -------
@@ -54,7 +61,7 @@ def scatter_svg(
     across = axis(min([0.0, *xs]), max(xs), _LEFT, WIDTH - _RIGHT)
     up = axis(min([0.0, *ys]), max(ys), HEIGHT - _BOTTOM, _TOP)
     body = [
-        *_frame(title, names, across, up),
+        *_frame(title, names, across, up, tick),
         *_curve(line, across, up),
         *_marks(line, marks, across, up),
     ]
@@ -68,16 +75,18 @@ def scatter_svg(
     )
 
 
-def _frame(title: str, names: tuple[str, str], across: Axis, up: Axis) -> Iterator[str]:
+def _frame(
+    title: str, names: tuple[str, str], across: Axis, up: Axis, told: Callable[[float], str]
+) -> Iterator[str]:
     yield _text(_LEFT, 28, title, style=' style="font-size:16px;font-weight:600"')
     for tick in across.ticks:
         x = across(tick)
         yield _segment(x, up.start, x, up.end, _FAINT)
-        yield _text(x, up.start + 20, _percent(tick), anchor="middle")
+        yield _text(x, up.start + 20, told(tick), anchor="middle")
     for tick in up.ticks:
         y = up(tick)
         yield _segment(across.start, y, across.end, y, _FAINT)
-        yield _text(across.start - 8, y + 4, _percent(tick), anchor="end")
+        yield _text(across.start - 8, y + 4, told(tick), anchor="end")
     yield _segment(across.start, up.start, across.end, up.start, _INK)
     yield _segment(across.start, up.start, across.start, up.end, _INK)
     yield _text(
@@ -147,7 +156,3 @@ def _text(x: float, y: float, told: str, *, anchor: str = "start", style: str = 
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{_INK}"{style}>'
         f"{words(told)}</text>"
     )
-
-
-def _percent(value: float) -> str:
-    return f"{100.0 * value:g} %"

@@ -22,6 +22,7 @@ from streams.report.figures import (
     date_of,
     falls_of,
     headline_of,
+    inside_of,
     luck_of,
     months_of,
     rolling_of,
@@ -99,6 +100,10 @@ class Sheet:
     decision_bars: IntArray
     notes: tuple[str, ...]
 
+    def date(self, bar: int) -> str:
+        """Name the day that a bar belongs to."""
+        return date_of(int(self.ends_ns[bar]))
+
 
 def make_sheet(
     book: Book, policy: PortfolioPolicy, panel: Panel | str, *, source: str = "a replay"
@@ -165,13 +170,12 @@ def make_sheet(
 
 def told(sheet: Sheet, decisions: int) -> dict[str, Any]:
     """Return the figures of a report as plain values, with the last ``decisions`` decisions."""
-    dates = [date_of(end_ns) for end_ns in sheet.ends_ns.tolist()]
     newest = sheet.risk[-1]
     return {
         "portfolio_id": sheet.policy.portfolio_id,
         "as_of": format_instant(int(sheet.ends_ns[-1])),
-        "from": dates[0],
-        "to": dates[-1],
+        "from": sheet.date(0),
+        "to": sheet.date(-1),
         "bars": len(sheet.ends_ns),
         "warm_up_bars": sheet.warm_up_bars,
         "bar": sheet.policy.bar,
@@ -197,7 +201,7 @@ def told(sheet: Sheet, decisions: int) -> dict[str, Any]:
             for line in sheet.lines
             if line.rolling is not None
         },
-        "drawdowns": [_fall(fall, dates) for fall in sheet.falls],
+        "drawdowns": [_fall(sheet, fall) for fall in sheet.falls],
         "trading": msgspec.to_builtins(sheet.trading),
         "weights": dict(zip(sheet.names, sheet.held[-1].tolist(), strict=True)),
         "cash": 1.0 - float(sheet.held[-1].sum()),
@@ -269,11 +273,11 @@ def _papers(
     asked: tuple[int | None, float, float | None],
 ) -> list[Line]:
     older = len(panel.ends_ns) - bars
-    begin = max(older + start - 1 - policy.execution.delay_bars, 0)
+    first = older + start
+    begin = max(first - 1 - policy.execution.delay_bars, 0)
     lines = []
     for key, name, rule in BENCHMARKS:
         paper = follow(panel, policy, begin, rule)
-        first = older + start
         net = paper.net[first:]
         if not np.isnan(net).all():
             lines.append(_line(key, name, (net, paper.cost[first:], paper.turnover[first:]), asked))
@@ -300,7 +304,7 @@ def _risk(book: Book, decision_bars: IntArray, bars: int) -> FloatArray:
 
 
 def _trading(book: Book, start: int, decision_bars: IntArray) -> tuple[Trading, ...]:
-    inside = (book.ends_ns[start:] - 1).astype("M8[ns]")
+    inside = inside_of(book.ends_ns[start:])
     month = inside.astype("M8[M]")
     by_month = int((month[-1] - month[0]).astype(np.int64)) < _MONTHS_SHOWN_MAX
     period = month.astype(str) if by_month else inside.astype("M8[Y]").astype(str)
@@ -352,11 +356,11 @@ def _last_rolling(rolling: Rolling) -> dict[str, float | int | None]:
     }
 
 
-def _fall(fall: Fall, dates: list[str]) -> dict[str, Any]:
+def _fall(sheet: Sheet, fall: Fall) -> dict[str, Any]:
     return {
-        "start": dates[fall.start],
-        "trough": dates[fall.trough],
-        "recovery": None if fall.recovery is None else dates[fall.recovery],
+        "start": sheet.date(fall.start),
+        "trough": sheet.date(fall.trough),
+        "recovery": None if fall.recovery is None else sheet.date(fall.recovery),
         "depth": fall.depth,
         "bars": fall.bars,
         "bars_to_recover": fall.bars_to_recover,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -9,12 +10,16 @@ from schemas.decisions import Decision, RebalanceCommand
 from schemas.events import PortfolioRegistration
 from schemas.policy import FromReturns, PortfolioPolicy, StrategyEntry, check_policy
 from schemas.shadows import ShadowRecord
+from schemas.topics import SHADOWS, STATE
 from schemas.views import StateRecord
 from streams.core.errors import DataError
 from streams.core.frames import Rows
 from streams.core.outputs import BarMetrics
 from streams.runtime.files import ReplayFiles, bar_of_arrays
 from streams.runtime.local import LocalEngine
+
+VIEWS_WRITTEN: Final = frozenset((SHADOWS, STATE))
+"""Of the records of each bar, those that the files are made of; nobody reads the others."""
 
 
 @dataclass(slots=True)
@@ -62,7 +67,7 @@ def members_of(policy: PortfolioPolicy) -> tuple[str, ...]:
 def replay(policy: PortfolioPolicy, rows: Iterable[Rows], files: ReplayFiles) -> ReplaySummary:
     """Run rows through the engine in process and write what it publishes."""
     registration = PortfolioRegistration(portfolio_id=policy.portfolio_id, shard=0, policy=policy)
-    engine = LocalEngine(registration)
+    engine = LocalEngine(registration, VIEWS_WRITTEN)
     summary = ReplaySummary()
     for output in engine.feed(rows):
         message = output.message

@@ -44,7 +44,7 @@ SHARD = 3
 NAMES = tuple(f"s{number}" for number in range(6))
 ROWS_PER_DAY = 3  # partial bars: a day comes in pieces
 START_NS = 19_000 * DAY_NS
-DRAIN_S = 90.0  # a freeze, a session, a rebalance and two starts on a busy machine
+DRAIN_S = 180.0  # a freeze, a session, a rebalance and two starts on a very busy machine
 FREEZE_S = 7.5  # longer than a session
 FAULTS = (
     ("portfolio", signal.SIGKILL),
@@ -199,7 +199,9 @@ class Run:
             "APSE_KAFKA__BOOTSTRAP": bootstrap,
             "APSE_KAFKA__SCOPE": scope,
             "APSE_ENGINE__CHECKPOINT_INTERVAL_MS": "300",
-            "APSE_ENGINE__NUDGE_AFTER_MS": "4000",
+            # four nudges are enough for a start on a busy machine, one for a new pool's paper books
+            "APSE_ENGINE__NUDGE_AFTER_MS": "20000",
+            "APSE_OPTIMIZER__DEADLINE_MS": "20000",
         } | environment
         self.logs = logs
         self.engine = Supervisor(commands, self.environment, logs=logs)

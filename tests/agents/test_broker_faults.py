@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 PROCESSES = ("ingest", "worker", "optimizer", "executor")  # in the order of their ports
 FROZEN_S = 13.0  # twice a session
 LONG_S = 30.0  # and as long as a delivery may take: processes leave and are started again
-UP_S = 60.0
-BACK_S = 60.0
+UP_S = 120.0
+BACK_S = 120.0
 FLOW_S = 0.25  # between two slices
 
 
@@ -112,7 +112,7 @@ def frozen(run, port, broker, seconds):
     broker.resume()
 
 
-def run_through(logs, faults, seed=31, days=300, slices=200):
+def run_through(logs, faults, seed=31, days=300, slices=600):
     """An engine at work, and the broker's faults one after the other; judged like a storm."""
     policies = [policy_of("first"), policy_of("second")]
     table = table_of(seed, days)
@@ -164,5 +164,5 @@ def test_a_broker_that_is_stopped_killed_and_frozen_under_load_costs_nothing(tmp
 @pytest.mark.soak
 def test_a_broker_that_is_away_for_half_a_minute_costs_nothing(tmp_path):
     faults = ((frozen, LONG_S), (killed, LONG_S), (frozen, LONG_S + 10.0))
-    outcome = run_through(tmp_path, faults, days=900, slices=600)
+    outcome = run_through(tmp_path, faults, days=900, slices=1_800)
     assert len(outcome.restart_s) == 3

@@ -22,6 +22,7 @@ from streams.agents.checkpoint import (
     position_key,
     position_of,
     records_of,
+    why_refused,
 )
 
 NAMES = ("a", "b", "c")
@@ -238,6 +239,36 @@ def test_a_portfolio_without_any_complete_checkpoint_is_refused_by_name():
     found = gathered([(position_key(5), position)])
     with pytest.raises(CheckpointError, match="shard 5: no complete checkpoint of portfolio b"):
         plan(5, found)
+
+
+def test_a_journal_that_does_not_reach_where_to_resume_is_refused_in_words():
+    resume = plan(0, gathered(Writer(Log([{"a"}] * 9)).checkpoint(7)))
+    assert why_refused(3, resume, 7, 7) == ""
+    for low, high in ((0, 6), (8, 9)):
+        assert why_refused(3, resume, low, high) == (
+            "shard 3: the checkpoint resumes at journal offset 7, but the journal holds"
+            f" {low} to {high}; restore the journal, or start a new scope and publish the returns"
+            " again"
+        )
+
+
+def test_an_unreadable_checkpoint_is_refused_where_its_journal_has_no_beginning():
+    """Else the portfolio would lose what lies before; with the beginning it is folded again."""
+    log = Log([{"a", "b"}] * 9)
+    writer = Writer(log)
+    found = gathered(writer.checkpoint(4) + writer.checkpoint(7))
+    found.pass_over("a", "it lacks 'x'")
+    resume = plan(3, found)
+    assert resume.next_offset == resume.portfolios["a"].applied_from == 4  # the one behind it
+    found.pass_over("a", "it lacks 'y'")
+    resume = plan(3, found)
+    assert (resume.next_offset, set(resume.portfolios)) == (0, {"b"})
+    assert why_refused(3, resume, 0, 9) == ""
+    assert why_refused(3, resume, 2, 9) == (
+        "shard 3: the checkpoint of portfolio a at journal offset 4 cannot be read: it lacks 'y'."
+        " It would be folded again from journal offset 0, but the journal holds 2 to 9; run the"
+        " version that wrote the checkpoint, or start a new scope and publish the returns again"
+    )
 
 
 def test_nothing_on_the_topic_means_the_beginning():

@@ -8,11 +8,11 @@ from schemas.events import PortfolioRegistration
 from schemas.journal import Nudge, PortfolioRegistered, Position, Release, Tick
 from schemas.optimize import OptimizeRequest
 from schemas.topics import REGISTRY
-from streams.agents.checkpoint import Gatherer, plan
-from streams.agents.owned import Owned, restored
+from streams.agents.checkpoint import Gatherer, Image, plan, records_of
+from streams.agents.owned import Owned, restored, resumed
 from streams.core.deciding import NUDGES_MAX
 from streams.core.fold import Shard
-from streams.core.image import encode_image
+from streams.core.image import decode_image, encode_image
 from tests.core.worlds import World, canonical, in_time_order, policy_for, ragged
 
 NAMES = ("a", "b", "c", "d")
@@ -87,6 +87,40 @@ def test_what_is_published_again_after_a_restart_are_the_same_bytes(seed, at):
         ours = [output for output in before + after if output.key == name]
         theirs = [output for output in world.outputs if output.key == name]
         assert canonical(ours) == canonical(theirs)
+
+
+def lacking(owned, name):
+    """The image of a portfolio as a version before the paper books would have written it."""
+    state = decode_image(owned.shard.image_of(name))
+    del state["walk"]["shadows"]
+    return encode_image(state)
+
+
+def test_what_an_older_version_wrote_is_passed_over_and_folded_again():
+    """Its own older images are no help; the other portfolio goes on from where it was."""
+    world = journal_of(2)
+    journal, size = list(enumerate(world.journal)), len(world.journal)
+    topic, owned = [], Owned(Shard(0))
+    for upto in (size // 2, size - 1):
+        owned.shard.step(journal[:upto])
+        owned.take()
+        topic += [record for record in owned.image if b"/p/" not in record[0]]
+        topic += records_of(0, "p", Image(upto, lacking(owned, "p")))
+    again, resume = resumed(0, gathered(topic))
+    assert (resume.next_offset, set(resume.portfolios)) == (0, {"late"})
+    (why,) = resume.unreadable
+    assert f"checkpoint of portfolio p at journal offset {size // 2} cannot be read" in why
+    assert "it lacks 'shadows'" in why
+    again.shard.step(journal[: size - 3])
+    again.take()
+    # what it writes now is older than what cannot be read, and counts all the same
+    third, resume = resumed(0, gathered(topic + again.image))
+    assert resume.next_offset == size - 3
+    assert len(resume.unreadable) == 1
+    for owned in (again, third):
+        owned.shard.step(journal)
+        found = encode_image(owned.shard.canonical_state())
+        assert found == encode_image(world.shard.canonical_state())
 
 
 def test_a_portfolio_restored_ahead_of_its_shard_is_labelled_with_what_it_has_applied():

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import msgspec
@@ -196,24 +197,22 @@ def test_paper_books_are_answered_in_the_same_reply_and_leave_the_main_answer_as
 
 
 def test_a_paper_book_that_hangs_costs_the_main_book_nothing(pool, monkeypatch):
-    """The process stands still once the main answer is out; all paper books share one deadline."""
+    """The process stands still once the main answer is out."""
 
     async def scene():
         await pool.solve(request(1))
         working = pool._try
 
-        async def hanging(work, within_s):
+        async def hanging(work, left_s):
             if work.func is solve_bytes:
-                return await working(work, within_s)
+                return await working(work, left_s)
             os.kill(pids(pool)[0], signal.SIGSTOP)
-            pool._deadline_s = 0.5
-            return await working(work, 0.5)
+            return await working(work, lambda: 0.5)
 
         monkeypatch.setattr(pool, "_try", hanging)
         books = (paper("one"),)
         late = await pool.solve(request(2, shadows=books), ("one",))
         monkeypatch.setattr(pool, "_try", working)
-        pool._deadline_s = 20.0
         return late, await pool.solve(request(3))
 
     late, third = (reply_of(record) for record in asyncio.run(scene()))
@@ -224,19 +223,59 @@ def test_a_paper_book_that_hangs_costs_the_main_book_nothing(pool, monkeypatch):
     assert answer.reason.startswith("solver_failed: no answer within ")
 
 
-def test_paper_books_that_no_time_is_left_for_are_told_so(pool):
+def test_paper_books_end_before_an_answer_is_asked_for_again(monkeypatch):
+    """On a clock of the test: the main solve takes 1 s of 4 s, and each paper book hangs."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    pool = Pool(1, deadline_ms=5_000, awaited_ms=4_000)
+    main = solve_bytes(request(2))
+    given = []
+
+    async def standing_still(work, left_s):
+        if work.func is solve_bytes:
+            now[0] += 1.0
+            return main
+        given.append(left_s())
+        now[0] += left_s()
+        raise TimeoutError
+
+    monkeypatch.setattr(pool, "_try", standing_still)
     books = (paper("one"), paper("two"))
-
-    async def scene():
-        pool._deadline_s = -1.0
-        return await pool._shadows(request(2, shadows=books), ("one", "two"))
-
-    answers = asyncio.run(scene())
-    reason = "solver_failed: no answer within -1.0 s for all paper books"
-    assert [(answer.name, answer.reason) for answer in answers] == [
+    try:
+        record = asyncio.run(pool.solve(request(2, shadows=books), ("one", "two")))
+    finally:
+        pool.close()
+    # of nine tenths of 4 s, 1 s is gone, and the second book gets nothing; a sum of floats near 100
+    assert given == pytest.approx([2.6], abs=1e-12)
+    assert now[0] == pytest.approx(103.6, abs=1e-12)
+    assert reply_of(record).status == "solved"
+    reason = "solver_failed: no answer within 3.6 s for the main book and all paper books"
+    assert [(answer.name, answer.reason) for answer in reply_of(record).shadows] == [
         ("one", reason),
         ("two", reason),
     ]
+
+
+def test_a_paper_book_whose_process_dies_has_no_second_time(pool, monkeypatch):
+    """On a clock of the test: the second try gets what the first has left."""
+    now, given, dead = [100.0], [], BrokenProcessPool()
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(pool, "_renew", lambda: None)
+
+    async def dying(task, within_s):
+        task.cancel()
+        given.append(within_s)
+        now[0] += 1.0
+        raise dead
+
+    monkeypatch.setattr(asyncio, "wait_for", dying)
+
+    async def scene():
+        return await pool._shadows(request(2, shadows=(paper("one"),)), ("one",), 103.0)
+
+    (answer,) = asyncio.run(scene())
+    assert given == [3.0, 2.0]
+    assert answer.reason == "solver_failed: the solving process died twice over it"
 
 
 @pytest.mark.parametrize(

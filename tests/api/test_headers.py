@@ -85,6 +85,19 @@ def test_refusals_have_them_too(site):
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_a_fault_has_them_too_and_is_counted(site, monkeypatch):
+    def broken(*_):
+        raise ArithmeticError
+
+    monkeypatch.setattr("streams.api.answers.Answers.policy", broken)
+    # The server closes the connection after a fault; another request must not try it.
+    answer = site.get("/portfolio/policy", headers={"Connection": "close"})
+    assert "ArithmeticError" in problem_of(answer, 500)
+    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+    assert policy_of(answer) == {"default-src": {"'none'"}, "frame-ancestors": {"'none'"}}
+    assert 'route="/portfolio/policy",status="500"} 1.0' in site.get("/metrics").text
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/portfolio", "/portfolio/weight", "/assets/b.js"])
 def test_an_unknown_path_is_a_problem_beside_the_page(site, path):
     problem_of(site.get(path), 404)

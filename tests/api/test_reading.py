@@ -167,6 +167,23 @@ def test_numbers_of_a_table_are_those_of_the_answer(client):
     assert pl.read_parquet(io.BytesIO(table))["nav"].to_list() == [row["nav"] for row in rows]
 
 
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
+def test_text_of_a_csv_is_no_formula_of_a_spreadsheet(fresh_client, fresh_store, begin):
+    (newest,) = fresh_store.series("main/decisions", limit=1, newest_first=True)
+    reason = f"{begin}1+1"
+    loss = {"reason": reason, "turnover": -0.5}
+    forged = orjson.dumps(orjson.loads(newest.value) | loss)
+    fresh_store.apply([Append("main/decisions", newest.place, forged)], {})
+    csv, parquet = (
+        fresh_client.get("/portfolio/history", headers={"Accept": kind})
+        for kind in ("text/csv", PARQUET)
+    )
+    shown = pl.read_csv(io.BytesIO(csv.content)).row(0, named=True)
+    assert (shown["reason"], shown["turnover"]) == (f"'{reason}", -0.5)
+    assert pl.read_parquet(io.BytesIO(parquet.content))["reason"][0] == reason
+    assert fresh_client.get("/portfolio/history").json()["items"][0]["reason"] == reason
+
+
 def test_a_format_that_is_not_offered_is_refused(client):
     refused = client.get("/portfolio/weights", headers={"Accept": "application/xml"})
     assert "application/xml" in problem_of(refused, 406)

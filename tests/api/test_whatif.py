@@ -20,7 +20,7 @@ from schemas.policy import (
     load_policy,
 )
 from streams.api.problems import ProblemError
-from streams.api.whatif import TURNS_MAX, preview_of
+from streams.api.whatif import TURNS_MAX, Images, preview_of
 from streams.core.fold import Shard
 from streams.core.image import decode_image, encode_image
 from streams.core.portfolio import Portfolio
@@ -241,3 +241,10 @@ def test_what_takes_long_leaves_threads_to_what_does_not(fresh_store, fresh_worl
 def ask(base):
     with Client(base) as client:
         return client.post("/portfolio/preview", json={})
+
+
+def test_a_checkpoint_of_another_version_is_no_error_of_ours():
+    images = Images(lambda *_: b"no state of this version")
+    with pytest.raises(ProblemError, match="the newest checkpoint of portfolio 'main'") as raised:
+        images.portfolio("main", 0)
+    assert raised.value.status == 503

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.topics import DECISIONS, REBALANCE, STATE
+from streams.core.errors import ImageError
 from streams.core.fold import Shard
-from streams.core.image import encode_image
+from streams.core.image import decode_image, encode_image
 from tests.core.worlds import (
     World,
     canonical,
@@ -93,6 +94,31 @@ def test_encoding_and_decoding_the_state_at_any_point_is_invisible(seed, at):
     after = resumed.step(records[at:])
     assert canonical(before + after) == canonical(world.outputs)
     assert encode_image(resumed.canonical_state()) == image(world)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda state: state["walk"].pop("shadows"), "it lacks 'shadows', so that another version"),
+        (lambda state: state.pop("requests"), "it lacks 'requests', so that another version"),
+        (
+            lambda state: state["walk"]["status"].update(more=1),
+            "unexpected keyword argument 'more'",
+        ),
+        (lambda state: state.update(members=b"\xc1"), "DecodeError"),
+    ],
+)
+def test_a_state_of_another_version_is_refused_in_words_and_changes_nothing(spoil, words):
+    world = play(in_time_order(ragged(1, NAMES, BARS)), (3,))
+    (name,) = world.shard.portfolios
+    before = image(world)
+    state = decode_image(world.shard.image_of(name))
+    spoil(state)
+    with pytest.raises(ImageError, match=words):
+        world.shard.restore(name, encode_image(state), 0)
+    with pytest.raises(ImageError, match="or nobody"):
+        world.shard.restore(name, b"no state", 0)
+    assert image(world) == before
 
 
 @worlds

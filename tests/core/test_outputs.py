@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from schemas.codec import UnpublishableError, encode_message
-from schemas.topics import COVARIANCE, METRICS, OPTIMIZE, STATE
+from schemas.topics import COVARIANCE, METRICS, OPTIMIZE, SHADOWS, STATE
 from schemas.views import MetricsRecord
 from streams.core.metrics import EWMA_METRICS
 from streams.core.metrics import METRICS as NAMES_OF_METRICS
@@ -85,9 +85,22 @@ def test_a_state_with_a_number_that_is_none_is_not_published():
     world = World(policy_for(NAMES))
     world.publish(in_time_order(ragged(7, NAMES, 25)), (5,))
     state = next(output.message for output in world.outputs if output.topic is STATE)
+    assert any(row.sharpe is None for row in state.rolling)  # a null that is meant
     broken = msgspec.structs.replace(state, nav=float("nan"))
     with pytest.raises(UnpublishableError):
         encode_output(Output(STATE, "p", broken))
+
+
+def test_views_are_written_as_the_codec_would_with_undefined_figures_and_without():
+    world = World(policy_for(NAMES))
+    world.publish(in_time_order(ragged(7, NAMES, 25)), (5,))
+    views = [output for output in world.outputs if output.topic in (STATE, SHADOWS, COVARIANCE)]
+    written = [(output.topic.name, encode_output(output)) for output in views]
+    assert [data for _, data in written] == [encode_message(view.message) for view in views]
+    undefined = {(name, b"null" in data) for name, data in written}
+    assert {(topic.name, any_null) for topic in (STATE, SHADOWS) for any_null in (True, False)} <= (
+        undefined
+    )
 
 
 def test_requests_are_binary_and_name_their_partition():

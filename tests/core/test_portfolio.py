@@ -61,9 +61,12 @@ class Book(World):
         )
         return self.append(Risk(source=self.at("risk"), signal=signal))
 
-    def control(self, action, reason=""):
+    def control(self, action, reason="", request_id=None):
         request = ControlRequest(
-            request_id=f"c{self.told}", portfolio_id="p", action=action, reason=reason
+            request_id=request_id or f"c{self.told}",
+            portfolio_id="p",
+            action=action,
+            reason=reason,
         )
         return self.append(Control(source=self.at("control"), request=request))
 
@@ -554,6 +557,63 @@ def test_a_rejection_acknowledges_nothing_and_a_repeat_changes_nothing():
     book.report(1, {"a": 0.5}, report_id="same")
     book.report(1, {"a": 0.9}, report_id="same")
     assert len(book.portfolio.walk.ledger.fills) == 1
+
+
+def test_an_accepted_report_of_a_reported_ledger_is_in_the_state_before_the_next_bar():
+    book = built(ledger="reported")
+    (state,) = of_topic(book.report(1, {"a": 0.5}, status="partially_filled"), STATE.name)
+    bar_number = book.portfolio.walk.status.bar_number
+    assert (state.acknowledged_version, state.bar_number) == (1, bar_number)
+    assert state.held == [0.0, 0.0, 0.0]  # as at the bar's close: a fill counts from the next on
+    assert of_topic(book.report(1, {"a": 0.5, "b": 0.25}), STATE.name) == [state]
+    book.control("rebalance")
+    assert book.report(1, {"a": 0.1})  # the newest that is acknowledged
+    assert book.report(2, status="rejected") == []
+    assert book.report(9, {"a": 0.1}) == []  # of no decision
+    assert built().report(1, {"a": 0.5}) == []  # an assumed ledger is as it was
+
+
+def test_a_wish_that_comes_twice_under_one_id_is_one_decision():
+    book = built()
+    (decision,) = of_topic(book.control("rebalance", "again", request_id="same"), DECISIONS.name)
+    assert decision.trigger.reference == "same"
+    assert book.control("rebalance", "again", request_id="same") == []
+    name, at = "p", book.shard.next_offset
+    book.shard.restore(name, book.shard.image_of(name), at)  # a restart forgets no id
+    assert book.control("rebalance", "again", request_id="same") == []
+    book.bars(1)
+    assert book.control("rebalance", "again", request_id="same") == []
+    assert of_topic(book.control("rebalance", "again", request_id="other"), DECISIONS.name)
+
+
+def test_a_pause_that_comes_twice_under_one_id_does_not_undo_the_resume_between():
+    book = built()
+    book.control("pause", request_id="same")
+    book.control("resume")
+    assert book.control("pause", request_id="same") == []
+    assert not book.portfolio.walk.status.paused
+
+
+def test_a_restart_anywhere_among_reports_and_repeats_is_invisible():
+    book = Book(quiet(ledger="reported"))
+    book.bars(6)
+    for version in range(1, 4):
+        book.control("rebalance", request_id=f"order-{version}")
+        book.report(version, {"a": 0.5}, status="partially_filled")
+        book.control("rebalance", request_id=f"order-{version}")
+        book.report(version, {"a": 0.5 + version / 10}, report_id=f"report-{version}")
+        book.report(version, {"a": 0.1}, report_id=f"report-{version}")
+        book.bars(1)
+    assert len(book.decisions) == 3
+    whole = canonical(book.outputs), encode_image(book.shard.canonical_state())
+    for at in range(1, len(book.journal)):
+        assert resumed_at(book, at) == whole, at
+    for size in (2, 7):
+        shard, outputs = Shard(0), []
+        records = list(enumerate(book.journal))
+        for begin in range(0, len(records), size):
+            outputs += shard.step(records[begin : begin + size])
+        assert canonical(outputs) == whole[0], size
 
 
 def test_a_late_report_of_an_older_version_moves_nothing():

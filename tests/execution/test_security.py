@@ -14,8 +14,8 @@ from tests.tidy.repository import ROOT
 NOWHERE = "127.0.0.1:9"
 REFUSED = {"security.protocol": "no such thing"}  # by the library, when the client is made
 CLIENTS = {"AdminClient", "Consumer", "Producer"}
-# What starts a broker asks whether it answers before anybody knows of a login.
-OF_OWN_BROKERS = {"streams/kafka/broker.py", "streams/kafka/jars.py"}
+# What starts a broker of its own, on loopback and without a login, asks whether it answers.
+OF_OWN_BROKERS = {"streams/kafka/jars.py"}
 
 
 def clients_of(path):

@@ -12,9 +12,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from streams.core.errors import BrokerUnavailableError
 from streams.kafka.admin import TopicSpec, ensure_topics
-from streams.kafka.broker import BOOTSTRAP_VARIABLE, Broker, docker_refusal, resolve_broker
+from streams.kafka.broker import Broker, docker_refusal, resolve_broker
 from streams.kafka.clients import producer_config, reader_config
 from streams.kafka.jars import JarServer, find_jars
+from streams.settings import BOOTSTRAP_VARIABLE, KafkaSettings
 
 REPOSITORY = Path(__file__).parents[2]
 # This machine, without a broker named for us.
@@ -175,3 +176,11 @@ def test_container_road_works_or_says_that_it_was_not_run(capsys):
         sys.stdout.write(f"\ntestcontainers road NOT RUN: {refusal}\n")
     with resolve_broker(environment=UNNAMED) as broker:
         assert broker.kind == "jars"
+
+
+def test_the_login_of_a_named_broker_is_in_the_settings_of_its_runs(broker):
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap, "APSE_KAFKA__PASSWORD": "hunter2"}
+    named = resolve_broker(environment=environment).settings("run-")
+    assert (named.bootstrap, named.scope) == (broker.bootstrap, "run-")
+    assert named.password.reveal() == "hunter2"
+    assert KafkaSettings(bootstrap=broker.bootstrap, scope="x-") == broker.settings("x-")

@@ -111,8 +111,11 @@ def test_places_rise_with_epoch_then_version():
     assert max(places) < 2**63
 
 
+NESTED = pytest.param(b'{"x": ' + b"[" * 100_000, id="nested")
+
+
 @pytest.mark.parametrize("topic", [topic.name for topic in READ])
-@pytest.mark.parametrize("value", [b"{", b"[]", b"null", b"\xff", b'{"portfolio_id": 1}'])
+@pytest.mark.parametrize("value", [b"{", b"[]", b"null", b"\xff", b'{"portfolio_id": 1}', NESTED])
 def test_bytes_that_are_no_message_are_refused(topic, value):
     with pytest.raises(ValueError, match=r".*"):
         list(changes_of(Source(topic, 0, "main", value)))

@@ -9,9 +9,13 @@ from schemas.topics import DECISIONS, RETURNS, STATE
 from schemas.views import StateRecord
 from streams.files import to_messages, to_rows
 from streams.report.book import read_book
-from streams.report.live import write_heard
+from streams.report.live import Heard, write_heard
 from streams.runtime.files import ReplayFiles
 from streams.runtime.local import LocalEngine
+
+
+def told(topic, value, partition=0, offset=0):
+    return Heard(topic.name, partition, offset, value)
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +28,9 @@ def heard(small):
         if isinstance(message, StateRecord | Decision):
             topic = STATE if isinstance(message, StateRecord) else DECISIONS
             other = msgspec.structs.replace(message, portfolio_id="other")
-            records += [(topic.name, msgspec.json.encode(each)) for each in (other, message)]
+            records += [told(topic, msgspec.json.encode(each)) for each in (other, message)]
     published = [
-        (RETURNS.name, encode_message(row.message()))
+        told(RETURNS, encode_message(row.message()))
         for row in to_messages(small.table, small.policy.bar)
     ]
     return records[: len(records) // 2] + records, published
@@ -43,15 +47,43 @@ def test_what_was_heard_is_the_replay_of_it(heard, small, tmp_path):
         assert (tmp_path / name).read_bytes() == (small.folder / name).read_bytes()
 
 
+@pytest.mark.parametrize("topic", [STATE, DECISIONS])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b'{"portfolio_id": 1}',
+        pytest.param(b'{"x": ' + b"[" * 10**5, id="nested"),
+    ],
+)
+def test_what_is_no_message_of_its_topic_is_left_out_and_named(
+    heard, small, tmp_path, topic, value
+):
+    mixed = [told(topic, value, partition=3, offset=17), *heard[0]]
+    (sentence,) = write(mixed, tmp_path).left_out
+    assert f"{topic.name}, partition 3, offset 17: left out" in sentence
+    performance = (tmp_path / "performance.csv").read_bytes()
+    assert performance == (small.folder / "performance.csv").read_bytes()
+
+
+def test_a_bar_without_an_instant_is_left_out(heard, tmp_path):
+    state = next(record for record in heard[0] if record.topic == STATE.name)
+    timeless = msgspec.json.encode(msgspec.json.decode(state.value) | {"bar_end": "today"})
+    (sentence,) = write([told(STATE, timeless), *heard[0]], tmp_path).left_out
+    assert "today" in sentence
+
+
 def test_the_returns_heard_are_those_of_the_file(heard, small, tmp_path):
-    nonsense = [(RETURNS.name, b"{"), (RETURNS.name, b'{"strategy_id": "x"}')]
+    nonsense = [told(RETURNS, b"{"), told(RETURNS, b'{"strategy_id": "x"}')]
     stranger = encode_message(
         msgspec.convert(
             {"strategy_id": "x", "period_end": "2020-01-02T12:00:00Z", "return": 0.1},
             type(next(to_messages(small.table, "1d")).message()),
         )
     )
-    published = write([*heard[1], *nonsense, (RETURNS.name, stranger)], tmp_path)
+    published = write([*heard[1], *nonsense, told(RETURNS, stranger)], tmp_path)
     panel = published.panel(small.book, "1d")
     assert panel.names == small.panel.names
     np.testing.assert_array_equal(panel.ends_ns, small.panel.ends_ns)
@@ -63,9 +95,7 @@ def test_a_higher_revision_counts_and_a_repeat_does_not(heard, small, tmp_path):
     first = {"strategy_id": "arb-a", "period_end": "2020-01-02T00:00:00Z", "return": 0.25}
     rows = [first | {"revision": 2, "return": 0.5}, first | {"revision": 1}, first]
     rows.append(first | {"revision": 2, "return": 0.75})
-    published = write(
-        [*heard[1], *((RETURNS.name, msgspec.json.encode(r)) for r in rows)], tmp_path
-    )
+    published = write([*heard[1], *(told(RETURNS, msgspec.json.encode(r)) for r in rows)], tmp_path)
     assert published.panel(small.book, "1d").values[0, 0] == 0.5
 
 

@@ -5,7 +5,8 @@ import pytest
 from schemas.events import ControlRequest, PortfolioRegistration
 from schemas.journal import Control, Position
 from schemas.optimize import OptimizeRequest
-from schemas.topics import DECISIONS, OPTIMIZE
+from schemas.topics import COVARIANCE, DECISIONS, OPTIMIZE, SHADOWS, STATE
+from streams.core.standing import VIEWS
 from streams.runtime.local import LocalEngine
 from tests.core.worlds import World, canonical, frame, in_time_order, of_topic, policy_for, ragged
 
@@ -13,9 +14,9 @@ NAMES = ("a", "b", "c")
 ROWS = in_time_order(ragged(31, NAMES, 30))
 
 
-def engine():
+def engine(views=VIEWS):
     policy = policy_for(NAMES)
-    return LocalEngine(PortfolioRegistration(portfolio_id="p", shard=0, policy=policy))
+    return LocalEngine(PortfolioRegistration(portfolio_id="p", shard=0, policy=policy), views)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
@@ -35,6 +36,16 @@ def test_every_request_is_answered_before_the_walk_goes_on():
         elif output.topic is DECISIONS and output.message.estimates is not None:
             waiting -= 1
     assert waiting == 0
+
+
+@pytest.mark.parametrize("left", [VIEWS - {COVARIANCE}, VIEWS - {SHADOWS, STATE}, frozenset()])
+def test_records_that_nobody_reads_are_not_made_and_change_no_other(left):
+    every, told = engine(), engine(left)
+    outputs = list(every.feed([frame(ROWS, 0)]))
+    wanted = [output for output in outputs if output.topic not in VIEWS - left]
+    assert len(wanted) < len(outputs)
+    assert canonical(list(told.feed([frame(ROWS, 0)]))) == canonical(wanted)
+    assert told.shard.image_of("p") == every.shard.image_of("p")
 
 
 def test_an_event_between_rows_is_followed_to_its_end():

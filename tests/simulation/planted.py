@@ -9,18 +9,21 @@ from streams.simulation.world import Cast
 
 
 class ForgetfulShard(Shard):
-    """Takes every record for a new one: positions seen do not count, they are only kept."""
+    """Takes every record for a new one: positions and ids seen do not count, they are only kept."""
 
     def step(self, records):
         outputs = []
         for pair in records:
-            before = {name: dict(p.seen) for name, p in self.portfolios.items()}
+            before = {name: (dict(p.seen), list(p.requests)) for name, p in self.portfolios.items()}
             for portfolio in self.portfolios.values():
                 portfolio.seen.clear()
+                portfolio.requests.clear()
             outputs += super().step([pair])
-            for name, seen in before.items():
+            for name, (seen, requests) in before.items():
                 now = self.portfolios[name].seen
                 now.update({key: max(mark, now.get(key, 0)) for key, mark in seen.items()})
+                told = self.portfolios[name].requests
+                told[:] = dict.fromkeys([*requests, *told])
         return outputs
 
 

@@ -25,7 +25,7 @@ def clusters_of(correlation: FloatArray, limit: float) -> IntArray:
     """
     size = len(correlation)
     distance = 1.0 - np.maximum(correlation, 0.0)
-    merges = agglomerate(distance, "average")
     # A hair of room, so that a tie at the limit joins whatever the rounding of the averages.
-    labels = cut(merges, size, 1.0 - limit + 1e-12)
+    height_max = 1.0 - limit + 1e-12
+    labels = cut(agglomerate(distance, "average", height_max), size, height_max)
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)

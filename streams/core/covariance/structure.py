@@ -116,13 +116,12 @@ def structure_of(matrix: FloatArray, limit: float = CLUSTER_LIMIT) -> Covariance
         if values[0] > len(matrix) * np.finfo(np.float64).eps * values[-1]:
             condition = float(values[-1] / values[0])
     labels = clusters_of(correlation, limit)
-    pairs = np.triu_indices(len(matrix), 1)
-    same = labels[pairs[0]] == labels[pairs[1]]
-    rho = correlation[pairs]
+    same = np.equal.outer(labels, labels)
+    within, between = correlation[np.triu(same, 1)], correlation[np.triu(~same, 1)]
     return CovarianceStructure(
         condition_number=condition,
         effective_bets=bets,
         clusters=int(labels.max()) + 1,
-        within_correlation=float(rho[same].mean()) if same.any() else None,
-        between_correlation=float(rho[~same].mean()) if not same.all() else None,
+        within_correlation=float(within.mean()) if within.size else None,
+        between_correlation=float(between.mean()) if between.size else None,
     )

@@ -46,11 +46,10 @@ def _each(problem: Problem, point: Point, unit: float) -> Iterator[Binding]:
             yield Binding(key=group.key, strategy=None, side=side, price=-unit * of_limit)
     pulls = point.pull
     for side, sign in (("max", -1.0), ("min", 1.0)):
-        for index in np.flatnonzero(sign * pulls[:-1] > PRICE_MIN).tolist():
-            price = unit * float(pulls[index])
-            yield Binding(
-                key=f"weight_{side}", strategy=problem.strategies[index], side=side, price=price
-            )
+        key, names = f"weight_{side}", problem.strategies
+        held = np.flatnonzero(sign * pulls[:-1] > PRICE_MIN)
+        for index, price in zip(held.tolist(), (unit * pulls[held]).tolist(), strict=True):
+            yield Binding(key=key, strategy=names[index], side=side, price=price)
     of_cash = float(pulls[-1])
     if abs(of_cash) > PRICE_MIN:
         side = "max" if of_cash < 0.0 else "min"

@@ -18,6 +18,7 @@ from streams.core.optimize.parity import parity_shares
 from streams.core.optimize.problem import QUADRATIC, RULES, Failed, Problem, Solved
 from streams.core.optimize.ratio import solve_ratio
 from streams.core.optimize.subset import subset, whole
+from streams.core.optimize.tails import solve_tail
 from streams.core.optimize.terms import Caps
 from streams.core.optimize.verify import verify
 
@@ -54,7 +55,8 @@ def solve_convex(problem: Problem, *, modelled: bool = False) -> Solved | Failed
             return outcome
         if not verify(problem, outcome.weights, outcome.cash, _ROUNDING):
             return outcome
-    return solve_modelled(problem)
+    found = None if modelled else solve_tail(problem)
+    return solve_modelled(problem) if found is None else found
 
 
 def _max_sharpe(problem: Problem, *, modelled: bool) -> Solved | Failed:

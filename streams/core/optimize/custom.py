@@ -60,6 +60,7 @@ class _Limit:
     constraint: "cp.Constraint"
     each: bool = False  # one multiplier for each strategy
     share_of: FloatArray | None = None  # (N,) the limit is a share of this sum
+    size: float = 1.0  # what both sides of the limit were divided by
 
 
 class Model:
@@ -140,6 +141,7 @@ class Model:
     def _binding(self) -> list[Binding]:
         """Prices of the limits; both ends of a limit that leaves no room make one price."""
         prices: dict[tuple[str, str | None], float] = {}
+        sizes = {limit.key: limit.size for limit in self._limits}
         for limit in self._limits:
             if limit.constraint.dual_value is None:
                 continue
@@ -154,7 +156,12 @@ class Model:
                 key = (limit.key, name)
                 prices[key] = prices.get(key, 0.0) + price
         return [
-            Binding(key=key, strategy=name, side="max" if price < 0.0 else "min", price=price)
+            Binding(
+                key=key,
+                strategy=name,
+                side="max" if price < 0.0 else "min",
+                price=price / sizes[key],
+            )
             for (key, name), price in prices.items()
             if abs(price) > _PRICE_MIN
         ]
@@ -255,12 +262,33 @@ class Model:
         for term in terms:
             if term.bound is None:
                 continue
-            value = self.expressions[term.name]
-            if term.sense == "ge":
-                limits.append(_Limit(key=term.name, side="min", constraint=value >= term.bound))
-            else:
-                limits.append(_Limit(key=term.name, side="max", constraint=value <= term.bound))
+            size = size_of(term, term.bound)
+            value, bound = self.expressions[term.name] / size, term.bound / size
+            side = "min" if term.sense == "ge" else "max"
+            constraint = value >= bound if side == "min" else value <= bound
+            limits.append(_Limit(key=term.name, side=side, constraint=constraint, size=size))
         return limits
+
+
+def size_of(term: Term, bound: float) -> float:
+    """Give the size of a bounded term's numbers, which both sides are divided by.
+
+    An attribute in dollars would drown the weights in the solver's arithmetic.
+
+    Parameters
+    ----------
+    term : Term
+        Any kind; only attributes have a unit of their own.
+    bound : float
+        In the term's unit.
+
+    Returns
+    -------
+    float
+        ≥ 1.
+    """
+    largest = float(np.abs(term.loadings).max()) if term.kind == "linear" else 0.0
+    return max(1.0, abs(bound), largest)
 
 
 def check_curvature(term: Term, expression: "cp.Expression") -> None:

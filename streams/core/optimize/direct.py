@@ -11,6 +11,7 @@ from streams.core.optimize.problem import RULES, Failed, Problem, Solved
 from streams.core.optimize.quadratic import (
     Point,
     Quadratic,
+    Reduction,
     pull_of,
     quadratic_of,
     reduce,
@@ -18,6 +19,7 @@ from streams.core.optimize.quadratic import (
 )
 from streams.core.optimize.rules import rule_weights
 from streams.core.optimize.standard import (
+    GUESS_TOLERANCE,
     TOLERANCES,
     Answer,
     Standard,
@@ -134,6 +136,9 @@ def _optimum(problem: Problem, outer: Quadratic) -> _Found | str:
         return wrong or _Found(point=point, solver="limits", exact=True, iterations=0)
     inner = reduction.inner
     standard = standard_of(inner)
+    early = _from_guess(problem, outer, reduction, standard)
+    if early is not None:
+        return early
     said = []
     for tolerance in TOLERANCES:
         for name, solver in _SOLVERS:
@@ -151,6 +156,23 @@ def _optimum(problem: Problem, outer: Quadratic) -> _Found | str:
             if "infeasible" in answer.status.lower():
                 return "; ".join(said)
     return "; ".join(said)
+
+
+def _from_guess(
+    problem: Problem, outer: Quadratic, reduction: Reduction, standard: Standard
+) -> _Found | None:
+    """Stop the solver where the active set shows; None unless that leads to the exact optimum."""
+    name, solver = _SOLVERS[0]
+    answer = solver(standard, GUESS_TOLERANCE)
+    exact = None
+    if answer.solved:
+        exact = polish(reduction.inner, _guess(reduction.inner, standard, answer))
+    if exact is None:
+        return None
+    point = restore(outer, reduction, exact)
+    if _wrong(problem, outer, point):
+        return None
+    return _Found(point=point, solver=name, exact=True, iterations=answer.iterations)
 
 
 def rough_optimum(outer: Quadratic) -> FloatArray | None:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from streams.core.arrays import FloatArray
-from streams.core.optimize.multi import knee_of
 from streams.core.optimize.objectives import excess_of, expected_return
+from streams.core.optimize.pareto import Front, knee_of, pareto
 from streams.core.optimize.problem import Failed, Infeasible, Problem, Solved
 from streams.core.optimize.roads import solve
 from streams.core.optimize.terms import GroupLimit
+from streams.core.optimize.vocabulary import Term
 
-TARGET_KEY = "frontier.return"
+TARGET_KEY, _RISK_KEY = "frontier.return", "frontier.variance"
 # How far below the largest return the last point asks: at the very largest a vertex may be all.
 _ROOM = 1e-7
 # Volatilities this close are one: the flat end of a frontier under a singular Σ.
@@ -70,6 +71,8 @@ class Frontier:
 def frontier(problem: Problem, points: int) -> Frontier | Infeasible | Failed:
     """Sweep the frontier of a problem's limits; its own objective and costs have no say.
 
+    Bounded terms of a custom objective are limits as well.
+
     Parameters
     ----------
     problem : Problem
@@ -95,6 +98,8 @@ def frontier(problem: Problem, points: int) -> Frontier | Infeasible | Failed:
     [0.036, 0.068, 0.1]
     """
     assert points > 1, f"{points} points, expected at least 2"
+    if problem.custom is not None and problem.custom.bounded:
+        return _within_terms(problem, points)
     plain = replace(problem, objective="min_variance", costs=None, penalty=None, custom=None)
     calm = solve(plain)
     if not isinstance(calm, Solved):
@@ -138,6 +143,23 @@ def point_at(problem: Problem, weights: FloatArray) -> FrontierPoint:
         volatility_annual=volatility,
         sharpe=excess / volatility if volatility > 0.0 else None,
     )
+
+
+def _within_terms(problem: Problem, points: int) -> Frontier | Infeasible | Failed:
+    """Sweep within the bounded terms of a custom objective too, which no row can say."""
+    nothing = np.zeros(len(problem.strategies))
+    risk = Term(name=_RISK_KEY, kind="variance", loadings=nothing + 1.0, reference=nothing)
+    gain = Term(
+        name=TARGET_KEY,
+        kind="linear",
+        loadings=excess_of(problem),
+        reference=nothing,
+        sense="maximise",
+    )
+    front = pareto(problem, (risk, gain), points)
+    if not isinstance(front, Front):
+        return front
+    return _efficient([point_at(problem, weights) for weights in front.weights])
 
 
 def _at_least(problem: Problem, target: float) -> Problem:

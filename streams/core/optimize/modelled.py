@@ -131,7 +131,7 @@ def _solved(problem: Problem, program: Compiled, units: _Units, solver: str) -> 
         return Failed(reason=f"{solver}: the weights have no scale")
     weights = np.clip(_value(program.weights) / scale, problem.weight_min, problem.weight_max)
     cash = float(np.clip(_value(program.cash) / scale, problem.cash_min, problem.cash_max))
-    weights, cash = _in_budget(problem, weights + 0.0, cash)
+    weights, cash = in_budget(problem, weights + 0.0, cash)
     if faults := verify(problem, weights, cash):
         return Failed(reason=f"{solver}: {'; '.join(faults)}")
     value = problem.objective_value(weights)
@@ -153,7 +153,23 @@ def _solved(problem: Problem, program: Compiled, units: _Units, solver: str) -> 
     )
 
 
-def _in_budget(problem: Problem, weights: FloatArray, cash: float) -> tuple[FloatArray, float]:
+def in_budget(problem: Problem, weights: FloatArray, cash: float) -> tuple[FloatArray, float]:
+    """Give what rounding left of the budget to cash, or to the leg with most room.
+
+    Parameters
+    ----------
+    problem : Problem
+        N strategies.
+    weights : FloatArray
+        (N,) within their bounds; may be changed in place.
+    cash : float
+        Within its bounds.
+
+    Returns
+    -------
+    tuple of FloatArray and float
+        Weights and cash; as they are where more than rounding is missing.
+    """
     left = 1.0 - float(weights.sum()) - cash
     if abs(left) > _ROUNDING_MAX:
         return weights, cash  # verify says what is wrong

@@ -1,4 +1,4 @@
-"""Several aims at once: weighted, bounded or in order, on a common scale; and the Pareto front.
+"""Several aims at once: weighted, bounded or in order, on a common scale.
 
 The scale of a term runs from its best value (utopia, 0) to its worst among the answers that are
 best for the other terms (nadir, 1): the payoff table of Miettinen, Nonlinear Multiobjective
@@ -7,14 +7,13 @@ Optimization (1999), sections 2.2, 3.1, 3.2 and 4.2.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from streams.core.arrays import FloatArray
 from streams.core.errors import DataError
-from streams.core.optimize.custom import Found, Model, cvxpy
+from streams.core.optimize.custom import Found, Model, cvxpy, size_of
 from streams.core.optimize.problem import Failed, Problem, Solved
 from streams.core.optimize.terms import Caps
 from streams.core.optimize.vocabulary import Custom, Term, term_value
@@ -26,7 +25,7 @@ SOLVER = "cvxpy/clarabel"
 # Terms whose best and worst are this close do not compete: any scale would be rounding.
 _RANGE_MIN = 1e-12
 # What a bound at a term's own best value leaves the solver, as a share of the term's range.
-_ROOM = 1e-7
+BOUND_ROOM = 1e-7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,6 +41,11 @@ class Scale:
     utopia: FloatArray
     nadir: FloatArray
 
+    @classmethod
+    def of_payoffs(cls, payoffs: FloatArray) -> "Scale":
+        """Read it off (k, k) values: a row where each term is at its best, a column a term."""
+        return cls(utopia=payoffs.diagonal().copy(), nadir=payoffs.max(axis=0))
+
     @property
     def range(self) -> FloatArray:
         """(k,) nadir − utopia, 1 where the term has no range."""
@@ -51,28 +55,6 @@ class Scale:
     def normalised(self, values: FloatArray) -> FloatArray:
         """Values (…, k) between 0 at utopia and 1 at nadir."""
         return np.asarray((values - self.utopia) / self.range)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Front:
-    """Points of which none is better in one term without being worse in another.
-
-    Parameters
-    ----------
-    weights : FloatArray
-        (m, N), each verified.
-    values : FloatArray
-        (m, k) of the terms, in their own unit.
-    knee : int
-        The point farthest from the chord between the ends.
-    scale : Scale
-        Of the terms as minimised.
-    """
-
-    weights: FloatArray
-    values: FloatArray
-    knee: int
-    scale: Scale
 
 
 def solve_custom(problem: Problem) -> Solved | Failed:
@@ -153,100 +135,13 @@ def scale_of_terms(model: Model, terms: Sequence[Term]) -> Scale | str:
         found = model.minimise(model.minimised(term))
         if isinstance(found, str):
             return f"{term.name}: {found}"
-        payoff[row] = _values(model.problem, terms, found.weights)
-    return Scale(utopia=payoff.diagonal().copy(), nadir=payoff.max(axis=0))
+        payoff[row] = minimised_values(model.problem, terms, found.weights)
+    return Scale.of_payoffs(payoff)
 
 
-def pareto(problem: Problem, terms: Sequence[Term], points: int) -> Front | str:
-    """Sweep the Pareto front by the ε-constraint method.
-
-    The first term is sought while the others are bounded on a grid between utopia and nadir;
-    points that another one dominates are left out.
-
-    Parameters
-    ----------
-    problem : Problem
-        N strategies.
-    terms : sequence of Term
-        k ≥ 2 sought terms.
-    points : int
-        ≥ 2 of the grid of each bounded term.
-
-    Returns
-    -------
-    Front or str
-        Sorted by the terms in order; what the solver said where it found no point.
-    """
-    assert len(terms) > 1, "a front needs two terms"
-    assert points > 1, "a front needs two points"
-    model = Model(problem, terms)
-    scale = scale_of_terms(model, terms)
-    if isinstance(scale, str):
-        return scale
-    grid = np.linspace(0.0, 1.0, points)
-    found = []
-    for shares in product(grid, repeat=len(terms) - 1):
-        answer = _bounded(model, terms, scale, (0.0, *shares))
-        if isinstance(answer, Found):
-            found.append(answer.weights)
-    if not found:
-        return "no point of the front could be solved"
-    values = np.array([_values(problem, terms, weights) for weights in found])
-    kept = _undominated(scale.normalised(values))
-    order = kept[np.lexsort(values[kept].T[::-1])]
-    signs = np.array([term.sign for term in terms])
-    return Front(
-        weights=np.array(found)[order],
-        values=values[order] * signs,
-        knee=knee_of(scale.normalised(values[order])),
-        scale=scale,
-    )
-
-
-def knee_of(values: FloatArray) -> int:
-    """Find the point farthest below the chord between the two ends of a front.
-
-    Parameters
-    ----------
-    values : FloatArray
-        (m, k) normalised and minimised; the ends are best in the first and the last term.
-
-    Returns
-    -------
-    int
-        Row, the first of equals (Das, On characterizing the "knee" of the Pareto curve, 1999).
-
-    Examples
-    --------
-    >>> knee_of(np.array([[0.0, 1.0], [0.1, 0.2], [0.6, 0.1], [1.0, 0.0]]))
-    1
-    """
-    first, last = values[int(np.argmin(values[:, 0]))], values[int(np.argmin(values[:, -1]))]
-    chord = last - first
-    length = float(np.linalg.norm(chord))
-    if length == 0.0:
-        return 0
-    away = values - first
-    along = np.outer(away @ chord / length, chord / length)
-    distance = np.linalg.norm(away - along, axis=1)
-    below = (values.sum(axis=1) <= (first + along).sum(axis=1)) | (distance == 0.0)
-    return int(np.argmax(np.where(below, distance, -1.0)))
-
-
-def _values(problem: Problem, terms: Sequence[Term], weights: FloatArray) -> FloatArray:
+def minimised_values(problem: Problem, terms: Sequence[Term], weights: FloatArray) -> FloatArray:
+    """Values (k,) of terms at some weights (N,), maximised ones with their sign turned."""
     return np.array([term.sign * term_value(term, problem, weights) for term in terms])
-
-
-def _undominated(values: FloatArray) -> FloatArray:
-    """Rows that no other row betters in one column and matches in all, each once."""
-    slack = 1e-6  # of the range: what the solver leaves between equal points
-    kept: list[int] = []
-    for row, point in enumerate(values):
-        worse = (values <= point + slack).all(axis=1) & (values < point - slack).any(axis=1)
-        same = any(bool((np.abs(values[other] - point) <= slack).all()) for other in kept)
-        if not bool(worse.any()) and not same:
-            kept.append(row)
-    return np.array(kept, dtype=np.int64)
 
 
 def _weighted(model: Model, custom: Custom) -> Found | str:
@@ -276,7 +171,7 @@ def _bounded(
 ) -> Found | str:
     """Seek the first term, the others no farther than a share of the way to their nadir."""
     limits = [
-        _at_most(model, term, float(best + max(share, _ROOM) * span))
+        _at_most(model, term, float(best + max(share, BOUND_ROOM) * span))
         for term, share, best, span in list(
             zip(terms, shares, scale.utopia.tolist(), scale.range.tolist(), strict=True)
         )[1:]
@@ -295,12 +190,13 @@ def _lexicographic(model: Model, custom: Custom) -> Found | str:
         if isinstance(found, str):
             return f"{term.name}: {found}"
         best = term.sign * term_value(term, model.problem, found.weights)
-        limits.append(_at_most(model, term, best + max(term.give_up, _ROOM) * span))
+        limits.append(_at_most(model, term, best + max(term.give_up, BOUND_ROOM) * span))
     return found
 
 
 def _at_most(model: Model, term: Term, bound: float) -> "cp.Constraint":
-    built: cp.Constraint = model.minimised(term) <= bound
+    size = size_of(term, bound)
+    built: cp.Constraint = model.minimised(term) / size <= bound / size
     return built
 
 

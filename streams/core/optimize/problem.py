@@ -238,8 +238,8 @@ class Solved:
     binding : tuple of Binding
         Limits with a price that is not zero.
     solver : str
-        "piqp", "clarabel", "newton", "cvxpy/clarabel", "cvxpy/scs"; "rule" where the rule itself
-        is feasible, "limits" where the limits leave a single point.
+        "piqp", "clarabel", "newton", "highs", "cvxpy/clarabel", "cvxpy/scs"; "rule" where the rule
+        itself is feasible, "limits" where the limits leave a single point.
     exact : bool
         The optimality conditions were solved as equations and hold to rounding.
     iterations : int

@@ -279,10 +279,13 @@ def reduce(outer: Quadratic) -> Reduction:
 
 def _restrict(outer: Quadratic, free: BoolArray, fixed: FloatArray) -> Quadratic:
     shift = outer.rows @ fixed
+    gradient = outer.gradient[free]
+    if bool(fixed.any()):
+        gradient = gradient + outer.hessian[free] @ fixed
     bought = float(np.maximum(fixed - outer.held, 0.0)[~free].sum())
     return Quadratic(
-        hessian=np.asfortranarray(outer.hessian[np.ix_(free, free)]),
-        gradient=outer.gradient[free] + outer.hessian[free] @ fixed,
+        hessian=_block(outer.hessian, free),
+        gradient=gradient,
         lower=outer.lower[free],
         upper=outer.upper[free],
         rows=outer.rows[:, free],
@@ -291,6 +294,13 @@ def _restrict(outer: Quadratic, free: BoolArray, fixed: FloatArray) -> Quadratic
         held=outer.held[free],
         buys_max=None if outer.buys_max is None else outer.buys_max - bought,
     )
+
+
+def _block(matrix: FloatArray, free: BoolArray) -> FloatArray:
+    count = int(free.sum())
+    if bool(free[:count].all()):  # only cash is fixed: no need to pick
+        return matrix[:count, :count].copy(order="F")
+    return np.asfortranarray(matrix[np.ix_(free, free)])
 
 
 def restore(outer: Quadratic, reduction: Reduction, inner: Point) -> Point:

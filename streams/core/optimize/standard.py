@@ -13,6 +13,8 @@ from streams.core.optimize.quadratic import Quadratic
 # Tight first, so that the active set can be read off; where the arithmetic does not reach that,
 # what verify would still pass.
 TOLERANCES = (1e-11, 1e-9)
+# As a rule the active set shows two iterations before that, and the polish needs no more.
+GUESS_TOLERANCE = 1e-8
 # Both need 10 to 30 iterations; a problem that needs more is not converging.
 _ITERATIONS_MAX = 200
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from streams.core.arrays import FloatArray
 from streams.core.optimize.problem import Problem
+from streams.core.optimize.terms import Caps
 
 # A weight that is sent is a multiple of 1e-10: what is smaller is no position.
 POSITION_MIN = 1e-9
@@ -47,13 +48,16 @@ def _volatility(problem: Problem, weights: FloatArray) -> float:
 
 
 def _risk(problem: Problem, weights: FloatArray, tolerance: float) -> Iterator[str]:
-    caps, volatility = problem.caps, _volatility(problem, weights)
+    caps, floor = problem.caps, problem.caps.diversification_ratio_min
+    targeted = problem.objective == "target_volatility"
+    if caps.volatility_max is None and floor is None and not targeted:
+        return
+    volatility = _volatility(problem, weights)
     if caps.volatility_max is not None and volatility > caps.volatility_max + tolerance:
         yield f"volatility_max: {volatility!r} > {caps.volatility_max!r}"
     target = problem.aim.target
-    if problem.objective == "target_volatility" and volatility > (target or 0.0) + tolerance:
+    if targeted and volatility > (target or 0.0) + tolerance:
         yield f"objective.target: volatility {volatility!r} > {target!r}"
-    floor = caps.diversification_ratio_min
     if floor is not None:
         spread = float(np.sqrt(problem.cov_annual.diagonal()) @ weights)
         if floor * volatility > spread + tolerance:
@@ -82,6 +86,8 @@ def _tail(problem: Problem, weights: FloatArray, tolerance: float) -> Iterator[s
 
 def _sizes(problem: Problem, weights: FloatArray, tolerance: float) -> Iterator[str]:
     caps, sizes = problem.caps, np.abs(weights)
+    if caps.leverage_max is None and caps.short_max is None:
+        return
     gross, short = float(sizes.sum()), float(-weights[weights < 0.0].sum())
     if caps.leverage_max is not None and gross > caps.leverage_max + tolerance:
         yield f"leverage_max: {gross!r} > {caps.leverage_max!r}"
@@ -91,6 +97,8 @@ def _sizes(problem: Problem, weights: FloatArray, tolerance: float) -> Iterator[
 
 def _positions(problem: Problem, weights: FloatArray, tolerance: float) -> Iterator[str]:
     caps, sizes = problem.caps, np.abs(weights)
+    if not caps.given(Caps.WHOLE):
+        return
     held = np.flatnonzero(sizes > POSITION_MIN).tolist()
     if caps.cardinality_max is not None and len(held) > caps.cardinality_max:
         yield f"cardinality_max: {len(held)} > {caps.cardinality_max}"
@@ -106,7 +114,10 @@ def _positions(problem: Problem, weights: FloatArray, tolerance: float) -> Itera
 
 
 def _contributions(problem: Problem, weights: FloatArray, tolerance: float) -> Iterator[str]:
-    caps, pull = problem.caps, problem.cov_annual @ weights
+    caps = problem.caps
+    if not caps.given(Caps.ITERATED):
+        return
+    pull = problem.cov_annual @ weights
     variance = float(weights @ pull)
     if variance <= 0.0:
         return

@@ -111,10 +111,13 @@ class _Terms:
 
 def _terms_of(rows: FloatArray) -> _Terms:
     observed = ~np.isnan(rows)
-    r = np.where(observed, rows, 0.0)
+    whole = bool(observed.all())  # as a rule: then nothing is to be left out
+    r = rows if whole else np.where(observed, rows, 0.0)
     count = column_sums(observed.astype(np.float64))
     mean = column_sums(r) / count
-    apart = np.where(observed, r - mean, 0.0)
+    apart = r - mean
+    if not whole:
+        apart = np.where(observed, apart, 0.0)
     squares = apart * apart
     low = np.minimum(apart, 0.0)
 
@@ -137,7 +140,7 @@ def _terms_of(rows: FloatArray) -> _Terms:
         loss_count=loss_count,
         loss_squares=column_sums(spread * spread),
         log_growth=logs[-1],
-        trend=_trend(logs, observed, count),
+        trend=_trend(logs, None if whole else observed, count),
         fall=(total - peak).min(axis=0),
         flat=lowest == np.fmax.reduce(rows, axis=0),
         flat_losses=lowest == np.where(lost, r, -np.inf).max(axis=0),
@@ -177,11 +180,16 @@ def _variants_of(t: _Terms, periods: float) -> tuple[tuple[FloatArray, dict[str,
     )
 
 
-# The squared correlation of the cumulated log returns with the number of the observed bar.
-def _trend(logs: FloatArray, observed: BoolArray, count: FloatArray) -> FloatArray:
-    number = np.add.accumulate(observed, axis=0, dtype=np.float64)
-    time = np.where(observed, number - (count + 1.0) / 2.0, 0.0)
-    path = np.where(observed, logs, 0.0)
-    path = np.where(observed, path - column_sums(path) / count, 0.0)
+# The squared correlation of the cumulated log returns with the number of the observed bar; all are
+# where ``observed`` is None.
+def _trend(logs: FloatArray, observed: BoolArray | None, count: FloatArray) -> FloatArray:
+    if observed is None:
+        time = np.arange(1.0, len(logs) + 1.0)[:, None] - (count + 1.0) / 2.0
+        path = logs - column_sums(logs) / count
+    else:
+        number = np.add.accumulate(observed, axis=0, dtype=np.float64)
+        time = np.where(observed, number - (count + 1.0) / 2.0, 0.0)
+        path = np.where(observed, logs, 0.0)
+        path = np.where(observed, path - column_sums(path) / count, 0.0)
     together = column_sums(time * path)
     return together * together / (column_sums(time * time) * column_sums(path * path))

@@ -135,3 +135,15 @@ def test_a_model_is_solved_again_for_another_mix():
     assert isinstance(other, Found)
     assert once.weights.tobytes() == again.weights.tobytes()
     assert not np.allclose(once.weights, other.weights)
+
+
+def test_the_price_of_a_bound_is_in_the_unit_of_its_attribute():
+    room = np.random.default_rng(2).uniform(40, 900, NAMES)
+
+    def price(unit):
+        held = term("room", "linear", loadings=room * unit, sense="ge", bound=600.0 * unit)
+        found = solve(problem(income(), held))
+        return {limit.key: limit.price for limit in found.binding}["room"]
+
+    # one dollar of a million costs a millionth of it
+    assert price(1e6) * 1e6 == pytest.approx(price(1.0), rel=1e-5)

@@ -305,6 +305,26 @@ def test_a_feasible_problem_no_solver_answers_has_failed_and_is_not_called_infea
     assert outcome == Failed(reason="piqp at 1e-11: numerics; piqp at 1e-09: numerics")
 
 
+def test_a_guess_that_does_not_polish_is_solved_closer(monkeypatch):
+    asked = []
+
+    def solver(standard, tolerance):
+        asked.append(tolerance)
+        return direct.solve_piqp(standard, tolerance)
+
+    problem = plain(*reversed(moments(np.random.default_rng(9), 8, spread=False)))
+    monkeypatch.setattr(direct, "_SOLVERS", (("piqp", solver),))
+    exact = solve(problem)
+    assert exact.exact
+    assert asked == [direct.GUESS_TOLERANCE]
+    monkeypatch.setattr(direct, "polish", lambda _quadratic, _guess: None)
+    rough = solve(problem)
+    assert not rough.exact
+    assert asked[1:] == [direct.GUESS_TOLERANCE, direct.TOLERANCES[0]]
+    # an interior point near the corner
+    assert np.allclose(rough.weights, exact.weights, rtol=0, atol=1e-8)
+
+
 def wrong(standard, tolerance):
     answer = direct.solve_piqp(standard, tolerance)
     return replace(answer, z=answer.z * 3.0)
