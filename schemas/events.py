@@ -79,7 +79,8 @@ Registration = StrategyRegistration | PortfolioRegistration
 class ControlRequest(Event, frozen=True, kw_only=True):
     """A person's wish for one portfolio; an event of the journal, so that a replay sees it too.
 
-    A repeat is recognised by ``request_id``, among the portfolio's last 512, and changes nothing.
+    A repeat is recognised by ``action`` and ``request_id``, among the portfolio's last 512, and
+    changes nothing.
     ``overrides`` go with ``rebalance``: what that one decision does otherwise than the policy.
     """
 

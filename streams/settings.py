@@ -277,9 +277,14 @@ def load_settings(
     for variable, (section, key) in _variables(env).items():
         tree.setdefault(section, {})[key] = env[variable]
     try:
-        return msgspec.convert(tree, Settings, strict=False, dec_hook=_decode_secret)
+        settings = msgspec.convert(tree, Settings, strict=False, dec_hook=_decode_secret)
     except msgspec.ValidationError as error:
         raise ConfigError(_readable(error, tree)) from error
+    authorities = settings.kafka.ssl_ca_location
+    if authorities and not Path(authorities).is_file():
+        message = f"kafka.ssl_ca_location: there is no file {authorities!r}"
+        raise ConfigError(message)
+    return settings
 
 
 def _keys() -> dict[str, tuple[str, str]]:

@@ -7,6 +7,7 @@ import pytest
 
 from streams.core.errors import ConfigError
 from streams.observe.log import configure_logging, get_logger
+from streams.operate.current import forget_run, reachable_settings, remember_run
 from streams.settings import KafkaSettings, LogSettings, Settings, load_settings
 
 
@@ -89,30 +90,37 @@ def test_secret_is_in_no_repr_no_text_and_no_error(tmp_path):
     assert "hunter2" not in str(raised.value)
 
 
-def test_every_way_to_a_secured_broker_is_told_to_the_client():
+@pytest.fixture
+def authorities(tmp_path):
+    file = tmp_path / "ca.pem"
+    file.touch()
+    return str(file)
+
+
+def test_every_way_to_a_secured_broker_is_told_to_the_client(authorities):
     login = {"APSE_KAFKA__USERNAME": "me", "APSE_KAFKA__PASSWORD": "hunter2"}
-    trust = {"APSE_KAFKA__SSL_CA_LOCATION": "/etc/ca.pem"}
+    trust = {"APSE_KAFKA__SSL_CA_LOCATION": authorities}
     assert load_settings(login | trust).kafka.security() == {
         "security.protocol": "sasl_ssl",
         "sasl.mechanisms": "SCRAM-SHA-512",
         "sasl.username": "me",
         "sasl.password": "hunter2",
-        "ssl.ca.location": "/etc/ca.pem",
+        "ssl.ca.location": authorities,
     }
     assert "ssl.ca.location" not in load_settings(login).kafka.security()
     assert load_settings(trust).kafka.security() == {
         "security.protocol": "ssl",
-        "ssl.ca.location": "/etc/ca.pem",
+        "ssl.ca.location": authorities,
     }
     nobody = {"APSE_KAFKA__USERNAME": "", "APSE_KAFKA__SSL_CA_LOCATION": ""}
     assert load_settings(login | nobody).kafka.security() == {}
 
 
-def test_a_child_process_reaches_what_its_parent_does_and_is_told_no_secret():
+def test_a_child_process_reaches_what_its_parent_does_and_is_told_no_secret(authorities):
     own = {
         "APSE_KAFKA__USERNAME": "me",
         "APSE_KAFKA__PASSWORD": "hunter2",
-        "APSE_KAFKA__SSL_CA_LOCATION": "/etc/ca.pem",
+        "APSE_KAFKA__SSL_CA_LOCATION": authorities,
         "APSE_KAFKA__BOOTSTRAP": "b:1",
         "APSE_KAFKA__SCOPE": "s-",
     }
@@ -121,6 +129,26 @@ def test_a_child_process_reaches_what_its_parent_does_and_is_told_no_secret():
     assert load_settings(own | kafka.environment()).kafka == kafka
     plain = KafkaSettings(bootstrap="b:2")  # a broker of our own, whatever the parent's login
     assert load_settings(own | plain.environment()).kafka.security() == {}
+
+
+def test_authorities_that_are_nowhere_are_refused_by_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"ssl_ca_location.*nowhere\.pem"):
+        load_settings({"APSE_KAFKA__SSL_CA_LOCATION": str(tmp_path / "nowhere.pem")})
+
+
+def test_other_commands_reach_the_run_as_it_is_reached_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("APSE_KAFKA__USERNAME", "me")
+    monkeypatch.setenv("APSE_KAFKA__PASSWORD", "hunter2")
+    own = KafkaSettings(bootstrap="b:2", scope="s-")  # plaintext, whatever the login
+    remember_run(own)
+    found = reachable_settings().kafka
+    assert (found.bootstrap, found.scope, found.security()) == ("b:2", "s-", {})
+    remember_run(load_settings().kafka)
+    assert reachable_settings().kafka == load_settings().kafka
+    assert not [file for file in tmp_path.rglob("*.json") if "hunter2" in file.read_text()]
+    forget_run()
+    assert not list(tmp_path.rglob("current.json"))
 
 
 def test_log_lines_are_json_events_with_fields(capsys):

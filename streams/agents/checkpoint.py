@@ -59,6 +59,19 @@ class Mark(NamedTuple):
     checksum: int
 
 
+class Parts(NamedTuple):
+    """The chunks of an image, all of them and in order."""
+
+    next_offset: int
+    checksum: int
+    chunks: tuple[bytes, ...]
+
+    def joined(self) -> Image | None:
+        """Return the image; None where it is not what was written."""
+        data = b"".join(self.chunks)
+        return Image(self.next_offset, data) if zlib.crc32(data) == self.checksum else None
+
+
 Keys = dict[str, dict[int, list[bytes]]]
 """Keys of the chunks on the topic: by portfolio and offset of the image, complete or not."""
 
@@ -67,14 +80,14 @@ Keys = dict[str, dict[int, list[bytes]]]
 class Found:
     """What the checkpoint topic holds of one shard: its position, complete images by portfolio.
 
-    ``images`` are the newest, ``older`` those behind them, oldest first; ``unreadable`` says of a
-    portfolio what is wrong with the images that were passed over.
+    ``images`` are the newest, ``older`` the parts of those behind them, oldest first: the topic may
+    hold many. ``unreadable`` says of a portfolio what is wrong with the images passed over.
     """
 
     position: ShardPosition | None = None
     images: dict[str, Image] = field(default_factory=dict)
     keys: Keys = field(default_factory=dict)
-    older: dict[str, list[Image]] = field(default_factory=dict)
+    older: dict[str, list[Parts]] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def pass_over(self, portfolio_id: str, why: str) -> None:
@@ -82,8 +95,15 @@ class Found:
         image = self.images.pop(portfolio_id)
         place = f"portfolio {portfolio_id} at journal offset {image.next_offset}"
         self.unreadable[portfolio_id] = f"the checkpoint of {place} cannot be read: {why}"
-        if behind := self.older.get(portfolio_id):
-            self.images[portfolio_id] = behind.pop()
+        self.take_newest(portfolio_id)
+
+    def take_newest(self, portfolio_id: str) -> None:
+        """Let the newest image that is whole, if there is one, stand for a portfolio."""
+        behind = self.older.get(portfolio_id, [])
+        while behind:
+            if image := behind.pop().joined():
+                self.images[portfolio_id] = image
+                return
 
 
 def portfolio_key(shard: int, portfolio_id: str, next_offset: int, chunk: int) -> bytes:
@@ -158,18 +178,16 @@ class Gatherer:
 
     def found(self) -> Found:
         """Return the position, and the complete images of each portfolio."""
-        older: dict[str, list[Image]] = {}
+        found = Found(self._position, keys=self._keys)
         for group, parts in self._parts.items():
             portfolio_id, next_offset, checksum, chunks = group
-            if set(parts) != set(range(chunks)):
-                continue
-            data = b"".join(parts[chunk] for chunk in range(chunks))
-            if zlib.crc32(data) == checksum:
-                older.setdefault(portfolio_id, []).append(Image(next_offset, data))
-        for images in older.values():
+            if set(parts) == set(range(chunks)):
+                whole = Parts(next_offset, checksum, tuple(parts[at] for at in range(chunks)))
+                found.older.setdefault(portfolio_id, []).append(whole)
+        for portfolio_id, images in found.older.items():
             images.sort(key=lambda image: image.next_offset)  # of two alike, the later one counts
-        newest = {portfolio_id: images.pop() for portfolio_id, images in older.items()}
-        return Found(self._position, newest, self._keys, older)
+            found.take_newest(portfolio_id)
+        return found
 
 
 class Restored(NamedTuple):

@@ -23,7 +23,7 @@ CACHED_BYTES_MAX: Final = 64 * 1024 * 1024  # of what they are sent as
 CSV: Final = "text/csv"
 PARQUET: Final = "application/vnd.apache.parquet"
 JSON: Final = "application/json"
-_FORMULA: Final = r"^[=+\-@\t\r]"  # how text begins that a spreadsheet would work out
+_FORMULA: Final = r"^[=+\-@\t\r\n]"  # how text begins that a spreadsheet would work out
 _STALE_STEP_NS: Final = 5_000_000_000  # so long may "live" stand after it became "stale"
 _BUILDING: Final = 64  # locks, shared by the questions
 

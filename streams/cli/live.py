@@ -96,7 +96,7 @@ def up(
             for policy in policies:
                 sender.portfolio(policy)
         environment = kafka.environment()
-        remember_run(kafka.bootstrap, kafka.scope)
+        remember_run(kafka)
         try:
             fills = (executor(kafka.bootstrap, kafka.scope),) if paper else ()
             commands = (*ENGINE, *fills)

@@ -167,6 +167,8 @@ def portfolio_of(image: bytes) -> Portfolio:
     except KeyError as error:
         message = f"it lacks {error}, so that another version of the engine wrote it"
         raise ImageError(message) from error
+    except MemoryError:
+        raise
     except Exception as error:
         message = f"another version of the engine wrote it, or nobody: {error!r}"
         raise ImageError(message) from error

@@ -162,7 +162,9 @@ class Portfolio:
         if isinstance(record, Report):
             return is_repeated(record.report.report_id, self.reports)
         if isinstance(record, Control):
-            return is_repeated(record.request.request_id, self.requests)
+            # under an id used twice another wish is a wish of its own: no pause may be lost
+            wish = f"{record.request.action}/{record.request.request_id}"
+            return is_repeated(wish, self.requests)
         return False
 
     # ------------------------------------------------------------------ membership
@@ -324,7 +326,7 @@ class Portfolio:
         portfolio.members = {entry.id: entry for entry in members}
         portfolio.seen = dict(state["seen"])
         portfolio.reports = list(state["reports"])
-        portfolio.requests = list(state["requests"])
+        portfolio.requests = list(state.get("requests", ()))  # versions before remembered none
         portfolio.joined = set(state["joined"])
         portfolio.builder = BarBuilder.from_state(portfolio.walk.policy.bar, state["builder"])
         portfolio.screen = Screen.from_state(state["screen"])

@@ -93,7 +93,10 @@ class Standing:
 
     def announce(self) -> list[Output]:
         """Publish the state again: what a person or the risk function changed shows at once."""
-        return [output for output in self._finish(full=False) if output.topic == STATE]
+        at = self.snapshot()
+        if at is None or STATE not in self.views:
+            return []
+        return [Output(STATE, self.policy.portfolio_id, state_record(at))]
 
     def snapshot(self) -> Snapshot | None:
         """Return what the records of the last walked bar are made of; None before the first."""

@@ -155,7 +155,7 @@ class _Play:
         note(f"[2/4] topics: {len(created.created)} created under {kafka.scope}")
         reject = ("--reject", str(REJECTED_COMMAND)) if self._options.incidents else ()
         commands = (*ENGINE, executor(kafka.bootstrap, kafka.scope, *reject))
-        remember_run(kafka.bootstrap, kafka.scope)
+        remember_run(kafka)
         try:
             with (
                 TemporaryDirectory(prefix="apse-demo-") as logs,

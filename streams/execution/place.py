@@ -71,7 +71,7 @@ def read_state_clock(clock: Clock, value: object) -> bool:
     try:
         stamp = _stamp.decode(value if isinstance(value, bytes) else b"")
         bar_end_ns = parse_instant(stamp.bar_end)
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, RecursionError):  # the latter of one nested very deep
         return False
     clock.observe(stamp.portfolio_id, bar_end_ns)
     return True

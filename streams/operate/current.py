@@ -25,17 +25,19 @@ _VARIABLES: Final = (
     "APSE_KAFKA__SCOPE",
     "APSE_SETTINGS_FILE",
 )
+_REMEMBERED: Final = ("bootstrap", "scope", "username", "ssl_ca_location")
 
 
 def _file() -> Path:
     return Path(tempfile.gettempdir()) / f"apse-{os.getuid()}" / "current.json"
 
 
-def remember_run(bootstrap: str, scope: str) -> None:
-    """Make a run the one that other commands reach by default."""
+def remember_run(kafka: KafkaSettings) -> None:
+    """Make a run the one that other commands reach by default; its password is not kept."""
     path = _file()
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    path.write_text(json.dumps({"bootstrap": bootstrap, "scope": scope, "pid": os.getpid()}))
+    told = {name: getattr(kafka, name) for name in _REMEMBERED}
+    path.write_text(json.dumps(told | {"pid": os.getpid()}))
 
 
 def forget_run() -> None:
@@ -52,7 +54,8 @@ def reachable_settings() -> Settings:
     if any(name in os.environ for name in _VARIABLES) or not path.exists():
         return settings
     run = json.loads(path.read_text())
-    kafka = msgspec.structs.replace(settings.kafka, bootstrap=run["bootstrap"], scope=run["scope"])
+    told = {name: run[name] for name in _REMEMBERED}
+    kafka = msgspec.structs.replace(settings.kafka, **told)
     return msgspec.structs.replace(settings, kafka=kafka)
 
 
@@ -65,8 +68,8 @@ def reachable_kafka() -> KafkaSettings:
         When it does not answer; the message says how to get one.
     """
     kafka = reachable_settings().kafka
-    client = AdminClient(admin_config(kafka.bootstrap) | kafka.security())
     try:
+        client = AdminClient(admin_config(kafka.bootstrap) | kafka.security())
         client.list_topics(timeout=ANSWER_TIMEOUT_S)
     except KafkaException as error:
         message = (

@@ -61,6 +61,21 @@ class MetricBar(NamedTuple):
     values: FloatArray
     shown: BoolArray
 
+    def laid_out(self, widest: "MetricBar") -> "MetricBar":
+        """Return it with the labels of another bar, or itself where it has a name or label more.
+
+        Some figures come at few bars only; those that this bar has not are not shown.
+        """
+        if self.labels == widest.labels or self.names != widest.names:
+            return self
+        places = {label: place for place, label in enumerate(widest.labels)}
+        if not places.keys() >= set(self.labels):
+            return self
+        own = [places[label] for label in self.labels]
+        values, shown = np.full(widest.values.shape, np.nan), np.zeros(widest.shown.shape, bool)
+        values[:, own], shown[:, own] = self.values, self.shown
+        return MetricBar(self.bar_end, self.names, widest.labels, values, shown)
+
 
 class ReplayFiles:
     """Writes the five files into a folder, record by record; a context manager.
@@ -89,6 +104,7 @@ class ReplayFiles:
         self._shadow_rows.writerow(("bar_end", *SHADOW_COLUMNS))
         self._metrics.write("bar_end,strategy_id,window,metric,value\n")
         self._chunk: list[MetricBar] = []
+        self._widest: MetricBar | None = None
         self._state: StateRecord | None = None
         self._books: ShadowRecord | None = None
 
@@ -123,10 +139,13 @@ class ReplayFiles:
         """Take one bar's metrics."""
         if not self._metrics_wanted:
             return
+        if self._widest is not None:
+            bar = bar.laid_out(self._widest)
         layout = (bar.names, bar.labels)
-        same = not self._chunk or (self._chunk[0].names, self._chunk[0].labels) == layout
+        same = self._widest is not None and (self._widest.names, self._widest.labels) == layout
         if not same or len(self._chunk) >= _BARS_PER_CHUNK:
             self._flush_metrics()
+        self._widest = bar
         self._chunk.append(bar)
 
     def close(self) -> None:

@@ -167,7 +167,7 @@ def test_numbers_of_a_table_are_those_of_the_answer(client):
     assert pl.read_parquet(io.BytesIO(table))["nav"].to_list() == [row["nav"] for row in rows]
 
 
-@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n"])
 def test_text_of_a_csv_is_no_formula_of_a_spreadsheet(fresh_client, fresh_store, begin):
     (newest,) = fresh_store.series("main/decisions", limit=1, newest_first=True)
     reason = f"{begin}1+1"

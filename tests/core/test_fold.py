@@ -100,7 +100,7 @@ def test_encoding_and_decoding_the_state_at_any_point_is_invisible(seed, at):
     ("spoil", "words"),
     [
         (lambda state: state["walk"].pop("shadows"), "it lacks 'shadows', so that another version"),
-        (lambda state: state.pop("requests"), "it lacks 'requests', so that another version"),
+        (lambda state: state.pop("reports"), "it lacks 'reports', so that another version"),
         (
             lambda state: state["walk"]["status"].update(more=1),
             "unexpected keyword argument 'more'",

@@ -24,7 +24,7 @@ from schemas.journal import (
 from schemas.topics import COVARIANCE, DECISIONS, OPTIMIZE, REBALANCE, STATE
 from schemas.units import parse_instant
 from streams.core.fold import Shard
-from streams.core.image import encode_image
+from streams.core.image import decode_image, encode_image
 from tests.core.worlds import START_NS, Row, World, canonical, of_topic, policy_for
 
 NAMES = ("a", "b", "c")
@@ -592,6 +592,21 @@ def test_a_pause_that_comes_twice_under_one_id_does_not_undo_the_resume_between(
     book.control("resume")
     assert book.control("pause", request_id="same") == []
     assert not book.portfolio.walk.status.paused
+
+
+def test_another_wish_under_an_id_used_before_is_heard():
+    book = built()
+    book.control("resume", request_id="ticket")
+    book.control("pause", request_id="ticket")
+    assert book.portfolio.walk.status.paused
+
+
+def test_a_portfolio_of_a_version_that_remembered_no_wishes_goes_on():
+    book = built()
+    state = decode_image(book.shard.image_of("p"))
+    del state["requests"]
+    book.shard.restore("p", encode_image(state), book.shard.next_offset)
+    assert of_topic(book.control("rebalance", request_id="new"), DECISIONS.name)
 
 
 def test_a_restart_anywhere_among_reports_and_repeats_is_invisible():

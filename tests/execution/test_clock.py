@@ -32,11 +32,14 @@ def test_wall_clock_heeds_the_caller_alone():
     assert not clock.follows_state
 
 
+NESTED = b'{"portfolio_id": "a", "more": ' + b"[" * 100_000
+
+
 def test_state_record_drives_the_clock_and_a_broken_one_does_not():
     clock = EventClock(follows_state=True)
     assert read_state_clock(clock, b'{"portfolio_id": "a", "bar_end": "1970-01-01T00:00:01Z"}')
     assert clock.now_ns("a") == 1_000_000_000
-    for broken in (None, b"", b"{}", b'{"portfolio_id": "a", "bar_end": "later"}'):
+    for broken in (None, b"", b"{}", b'{"portfolio_id": "a", "bar_end": "later"}', NESTED):
         assert not read_state_clock(clock, broken)
     assert clock.now_ns("a") == 1_000_000_000
 

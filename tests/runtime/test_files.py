@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import streams.runtime.files
 from schemas.codec import canonical_json
 from schemas.decisions import Decision
 from schemas.shadows import ShadowRecord
 from schemas.views import MetricsRecord, StateRecord
 from streams.core.outputs import BarMetrics, encode_output
 from streams.runtime.files import (
+    MetricBar,
     ReplayFiles,
     bar_of_arrays,
     bar_of_record,
@@ -127,6 +129,22 @@ def test_metrics_may_be_left_out(outputs, tmp_path):
     found = write(tmp_path, outputs, metrics=False)
     assert found["metrics.csv"].decode() == "bar_end,strategy_id,window,metric,value\n"
     assert len(found["performance.csv"]) > 1000
+
+
+def test_figures_that_come_at_few_bars_cost_no_table_of_their_own(tmp_path, monkeypatch):
+    names = tuple(f"s{number:03}" for number in range(60))  # paths at every second bar
+    world = World(policy_for(names))
+    world.publish(in_time_order(ragged(4, names, 40)), (8,))
+    tables = []
+    real = streams.runtime.files._metric_rows
+    monkeypatch.setattr(
+        streams.runtime.files, "_metric_rows", lambda bars: tables.append(len(bars)) or real(bars)
+    )
+    together = write(tmp_path / "together", world.outputs)["metrics.csv"]
+    assert len(tables) <= 4  # the bars before the first with paths, and with variants
+    monkeypatch.setattr(streams.runtime.files, "_BARS_PER_CHUNK", 1)
+    monkeypatch.setattr(MetricBar, "laid_out", lambda bar, _: bar)
+    assert write(tmp_path / "alone", world.outputs)["metrics.csv"] == together
 
 
 def test_a_change_of_members_begins_a_new_layout(tmp_path):

@@ -108,7 +108,8 @@ class ProductSums:
             squares = distance * distance
             factor = np.array(factors)[:, None]
             own = _summed(self._own, factor * squares)
-            linear = cubes = np.broadcast_to(self._linear, own.shape)
+            linear = np.broadcast_to(self._linear, own.shape)
+            cubes = np.broadcast_to(self._cubes, own.shape)
             if self._spec.decay is None:
                 linear = _summed(self._linear, factor * distance)
             quartic = [self._quartic] * len(own)
