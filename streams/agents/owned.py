@@ -29,6 +29,7 @@ from streams.observe.progress import Progress
 from streams.observe.worker import ShardFacts
 
 MS_PER_S: Final = 1_000
+STALL_S: Final = 20.0  # longer than a session and a rebalance together
 
 
 @dataclass(slots=True)
@@ -58,6 +59,13 @@ class Owned:
     def is_due(self) -> bool:
         """Whether there is something to write, and nothing that waits to be written."""
         return self.image is None and self.shard.next_offset > self.written_offset
+
+    def stands_still(self, end_offset: int, now_s: float) -> bool:
+        """Tell whether records have waited in the journal for long, and none has arrived."""
+        self.progress.end_offset = end_offset
+        if end_offset <= self.shard.next_offset:
+            self.moved_s = now_s  # what comes next has not waited yet
+        return now_s - self.moved_s > STALL_S
 
     def take(self) -> None:
         """Take the checkpoint of every changed portfolio, then of the shard's position.

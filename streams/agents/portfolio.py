@@ -24,6 +24,7 @@ from streams.agents.shell import (
     task_of,
 )
 from streams.core.errors import ConfigError
+from streams.kafka.ends import Ends
 from streams.kafka.reach import watch_broker
 from streams.observe.log import configure_logging, get_logger
 from streams.observe.metrics import serve
@@ -62,7 +63,8 @@ def build(settings: Settings) -> faust.App:
             await inbox.put(event.message.partition, event.message.offset, event.value)
 
     task_of(app, partial(_fold, app, shards, inbox))
-    task_of(app, partial(_keep, app, shards, journal))
+    ends = Ends(settings.kafka, journal, settings.engine.shards)
+    task_of(app, partial(_keep, app, shards, journal, ends))
     return app
 
 
@@ -77,13 +79,14 @@ async def _fold(app: faust.App, shards: Shards, inbox: Inbox) -> None:
         await asyncio.sleep(0)  # a full inbox never waits: let the others have their turn
 
 
-async def _keep(app: faust.App, shards: Shards, journal: str) -> None:
+async def _keep(app: faust.App, shards: Shards, journal: str, ends: Ends) -> None:
     while not app.should_stop:
         await asyncio.sleep(TICK_S)
         try:
             shards.tick()
             for number in list(shards.owned):
-                shards.watch(number, end_offset(app, TP(journal, number)))
+                fetched = end_offset(app, TP(journal, number))
+                shards.watch(number, max(fetched or 0, ends.of(number)))
         except Exception as error:  # noqa: BLE001  # a dead task would stop the checkpoints
             leave(EXIT_AGENT, f"interval task: {error!r}")
 

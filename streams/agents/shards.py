@@ -43,7 +43,6 @@ from streams.observe.progress import Progress
 from streams.observe.worker import ShardFacts, WorkerMetrics
 from streams.settings import Settings
 
-STALL_MS: Final = 20_000  # longer than a session and a rebalance together
 WATERMARK_TIMEOUT_S: Final = 10.0
 LAG_RECORDS_MAX: Final = 1_000  # of the journal: seconds of a fold that keeps up
 ANY_PARTITION: Final = -1  # the client chooses, by key
@@ -232,15 +231,12 @@ class Shards:
             if owned.is_due:
                 owned.take()
 
-    def watch(self, number: int, end_offset: int | None) -> None:
-        """Leave when records wait in the journal and none has arrived for long."""
+    def watch(self, number: int, end_offset: int) -> None:
+        """Leave when records have waited in the journal for long and none has arrived."""
         owned = self.owned.get(number)
-        if owned is None or end_offset is None:
+        if owned is None:
             return
-        owned.progress.end_offset = end_offset
-        if end_offset <= owned.shard.next_offset:
-            return
-        if (time.monotonic() - owned.moved_s) * 1_000 > STALL_MS:
+        if owned.stands_still(end_offset, time.monotonic()):
             place = f"{owned.shard.next_offset} of {end_offset}"
             leave(EXIT_STALL, f"shard {number}: {place} stands still")
 

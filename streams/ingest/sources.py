@@ -18,15 +18,13 @@ from confluent_kafka import (
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, missing from __all__
-    AdminClient,
-    OffsetSpec,
-)
+from confluent_kafka.admin import AdminClient
 
 from schemas.topics import CONTROL, REGISTRY, REPORTS, RETURNS, RISK
 from streams.core.errors import DeliveryError
 from streams.ingest.arrivals import Arrival
 from streams.kafka.clients import admin_config, group_consumer_config, reader_config
+from streams.kafka.ends import ends_of
 from streams.observe.log import get_logger
 from streams.settings import Settings
 
@@ -351,21 +349,7 @@ def _patiently(call: Callable[[], Answer]) -> Answer:
 
 
 def _ends_of(admin: AdminClient, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-    """Ask the broker where partitions end now.
-
-    Not through a consumer: its connection answers only behind a fetch that waits for data, a tenth
-    of a second for each partition.
-    """
-    newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # a constant, untyped
-    asked = dict.fromkeys(places, newest)
-    return _patiently(
-        lambda: {
-            place: future.result().offset
-            for place, future in admin.list_offsets(
-                asked, request_timeout=REQUEST_TIMEOUT_S
-            ).items()
-        }
-    )
+    return _patiently(lambda: ends_of(admin, places, REQUEST_TIMEOUT_S))
 
 
 def _bounds_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:

@@ -220,7 +220,8 @@ def test_an_optimizer_that_never_answers_is_asked_again_and_then_given_up(broker
 def test_an_optimizer_that_starts_after_ten_thousand_bars_gives_the_same_decisions(
     broker, scope, tmp_path, record_property
 ):
-    policies = [policy_of("first")]
+    estimation = {"window_bars": 40, "min_bars": 15, "windows": [10, 40], "figures": "standard"}
+    policies = [policy_of("first", estimation=estimation, rebalance={"schedule": "monthly"})]
     table = table_of(10, days=10_000, rows_per_day=1)
     settings = {
         "APSE_ENGINE__NUDGE_AFTER_MS": "600000",  # nobody gives up meanwhile
@@ -240,7 +241,7 @@ def test_an_optimizer_that_starts_after_ten_thousand_bars_gives_the_same_decisio
         outcome = no_problems(run, reference(policies, table))
     record_property("worker_held_mb", round(held_mb, 1))
     sys.stdout.write(f"10 000 bars of 6 strategies in the queue: {held_mb:.1f} MB more resident\n")
-    assert outcome.commands > 1_000
+    assert outcome.commands > 300  # one a month
     # a queued bar is an array and a few objects, some 500 bytes, a checkpoint of all of them twice
     # its size; the rest is the clients' buffers
     assert held_mb < 80.0

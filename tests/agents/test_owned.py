@@ -9,7 +9,7 @@ from schemas.journal import Nudge, PortfolioRegistered, Position, Release, Tick
 from schemas.optimize import OptimizeRequest
 from schemas.topics import REGISTRY
 from streams.agents.checkpoint import Gatherer, Image, plan, records_of
-from streams.agents.owned import Owned, restored, resumed
+from streams.agents.owned import STALL_S, Owned, restored, resumed
 from streams.core.deciding import NUDGES_MAX
 from streams.core.fold import Shard
 from streams.core.image import decode_image, encode_image
@@ -264,3 +264,16 @@ def test_an_idle_portfolio_is_not_taken_for_a_stale_one_after_restarts():
         resume = plan(0, gathered(topic))
         assert resume.next_offset == size + 10 * number
     assert {each.image.next_offset for each in resume.portfolios.values()} == {size}
+
+
+def test_a_shard_stands_still_when_records_have_waited_and_none_has_come():
+    owned = Owned(Shard(3), moved_s=100.0)
+    assert not owned.stands_still(5, 100.0 + STALL_S)
+    assert owned.stands_still(5, 100.1 + STALL_S)
+
+
+def test_an_idle_shard_has_time_for_the_first_record_after_it():
+    owned = Owned(Shard(3), moved_s=100.0)
+    assert not owned.stands_still(0, 5_000.0)  # nothing waits
+    assert not owned.stands_still(1, 5_000.0 + STALL_S)
+    assert owned.stands_still(1, 5_000.1 + STALL_S)
