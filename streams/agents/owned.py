@@ -29,7 +29,7 @@ from streams.observe.progress import Progress
 from streams.observe.worker import ShardFacts
 
 MS_PER_S: Final = 1_000
-STALL_S: Final = 20.0  # longer than a session and a rebalance together
+STALL_S: Final = 30.0  # longer than a session and a rebalance together
 
 
 @dataclass(slots=True)

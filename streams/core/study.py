@@ -57,14 +57,11 @@ class Study:
         run = self.windows.extend(values)
         block = run_metrics(self.windows, run, periods)
         place = self.windows.windows.index(estimation.window_bars)
-        eligible = self._who(block.n_obs[:, place], run.ages, ended)
-        changes = np.flatnonzero((eligible[1:] != eligible[:-1]).any(axis=1)) + 1
         return StudyRun(
             begun=begun,
             block=block,
             ewma=run_ewma_metrics(self.ewma.extend(values), periods),
-            eligible=eligible,
-            changes=(*changes.tolist(), len(values)),
+            eligible=self._who(block.n_obs[:, place], run.ages, ended),
             ages=run.ages,
             window_bars=place,
         )
@@ -74,13 +71,13 @@ class Study:
 
         ``corrected`` tells that bars of the past have changed since the last one.
         """
-        count, now = run.begun + bar + 1, self.covariance
+        count = run.begun + bar + 1
         eligible = np.flatnonzero(run.eligible[bar])
+        now = self.covariance
         if corrected or now is None or not np.array_equal(eligible, now.eligible):
             self.covariance = self._new_covariance(eligible, count)
         else:
-            steady = next(change for change in run.changes if change > bar)
-            now.push(self.windows, count, steady - 1 - bar)
+            now.push(self.windows, count)
 
     def use(self, literal: str) -> None:
         """Estimate the covariance by another estimator, from the bar that is being taken in on."""
@@ -185,8 +182,6 @@ class StudyRun:
         Values (len(METRICS), K, W, N) and (len(EWMA_METRICS), K, N).
     eligible, ages
         (K, N): who has enough and fresh observations, and bars since the last value.
-    changes
-        At which bars others are eligible than at the one before, and K.
     window_bars
         Which of the windows is the one of the estimates.
     """
@@ -195,7 +190,6 @@ class StudyRun:
     block: MetricsBlock
     ewma: MetricsBlock
     eligible: BoolArray
-    changes: tuple[int, ...]
     ages: IntArray
     window_bars: int
 

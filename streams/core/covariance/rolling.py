@@ -1,6 +1,6 @@
 """Covariance of the last bars, kept by rank-one updates."""
 
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import Final, TypedDict
 
 import numpy as np
 
@@ -9,9 +9,6 @@ from streams.core.covariance.batch import ROWS_MIN, CovarianceSpec, complete_row
 from streams.core.covariance.sums import CovarianceSummary, ProductSums
 from streams.core.errors import DataError
 from streams.core.windows import RollingWindows
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["REBUILD_BARS", "CovarianceState", "RollingCovariance"]
 
@@ -49,16 +46,7 @@ class RollingCovariance:
         (M,) columns, in the order of the matrix, at least one.
     """
 
-    __slots__ = (
-        "_count",
-        "_eligible",
-        "_rebuilt_at",
-        "_slide",
-        "_spec",
-        "_sums",
-        "_window",
-        "_worked_out",
-    )
+    __slots__ = ("_count", "_eligible", "_rebuilt_at", "_spec", "_sums", "_window")
 
     def __init__(
         self,
@@ -72,8 +60,6 @@ class RollingCovariance:
         self._window = window
         self._spec = spec
         self._eligible = eligible.copy()
-        self._slide: Iterator[bool] | None = None
-        self._worked_out = 0  # through this bar the slide goes
         self._rebuild(windows, windows.count if count is None else count)
 
     @staticmethod
@@ -96,28 +82,12 @@ class RollingCovariance:
         """Complete rows in the window."""
         return self._sums.count
 
-    def push(self, windows: RollingWindows, count: int | None = None, ahead: int = 0) -> None:
+    def push(self, windows: RollingWindows, count: int | None = None) -> None:
         """Take a bar in and the one that leaves out; `windows` has it already.
 
-        Parameters
-        ----------
-        windows
-            The bars.
-        count
-            The bar is the last of the first `count`, next after the one before; None: the newest.
-        ahead
-            How many more there are for which :meth:`push` comes next: what does not hang on the
-            order is done for all of them at once.
+        It is the newest, or the last of the first `count` bars, next after the one before.
         """
-        count = self._count = windows.count if count is None else count
-        if count % REBUILD_BARS == 0:
-            self._rebuild(windows, count)
-            return
-        if self._slide is None or self._worked_out < count:
-            self._worked_out = min(count + ahead, count - count % REBUILD_BARS + REBUILD_BARS - 1)
-            self._slide = self._sums.slide(*self._moves(windows, count, self._worked_out))
-        if next(self._slide):
-            self._rebuild(windows, count)
+        self._advance(windows, windows.count if count is None else count)
 
     def set_eligible(self, windows: RollingWindows, eligible: IntArray) -> None:
         """Change the eligible columns; nothing happens if they are the same, in the same order."""
@@ -168,7 +138,7 @@ class RollingCovariance:
         rolling = cls(windows, state["window"], spec, state["eligible"])
         rolling._rebuild(windows, state["rebuilt_at"])
         for count in range(state["rebuilt_at"] + 1, windows.count + 1):
-            rolling.push(windows, count, windows.count - count)
+            rolling._advance(windows, count)
         return rolling
 
     # Sums as they are right after bar number count - 1, from the bars themselves.
@@ -178,17 +148,23 @@ class RollingCovariance:
         rows, _ = complete_rows(bars, self._eligible)
         self._sums = ProductSums(self._spec, rows)
         self._rebuilt_at = self._count = count
-        self._slide = None
 
-    # The bars from number count - 1, before `until`: those that enter and those that leave, NaN
-    # throughout where none does.
-    def _moves(
-        self, windows: RollingWindows, count: int, until: int
-    ) -> tuple[FloatArray, FloatArray]:
-        entering = windows.rows(count - 1, until)[:, self._eligible]
-        leaving = np.full_like(entering, np.nan)
-        first = max(count - 1, self._window)
-        if first < until:
-            gone = windows.rows(first - self._window, until - self._window)
-            leaving[first - count + 1 :] = gone[:, self._eligible]
-        return entering, leaving
+    # One bar on, to the state after bar number count - 1.
+    def _advance(self, windows: RollingWindows, count: int) -> None:
+        self._count = count
+        if count % REBUILD_BARS == 0:
+            self._rebuild(windows, count)
+            return
+        entering = windows.rows(count - 1, count)[0, self._eligible]
+        enters = not np.isnan(entering).any()
+        if enters:
+            self._sums.enter(entering)
+        leaves = False
+        if count > self._window:
+            last = count - self._window
+            leaving = windows.rows(last - 1, last)[0, self._eligible]
+            leaves = not np.isnan(leaving).any()
+            if leaves:
+                self._sums.leave(leaving)
+        if (enters or leaves) and self._sums.worn():
+            self._rebuild(windows, count)

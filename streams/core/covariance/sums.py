@@ -85,69 +85,29 @@ class ProductSums:
         self._own = np.diag(self._products).copy()
         self._largest = self._own.copy()
 
-    def slide(self, entering: FloatArray, leaving: FloatArray) -> Iterator[bool]:
-        """Let rows in one after the other, each with the one that leaves then.
+    def enter(self, row: FloatArray) -> None:
+        """Add the newest row, (N,) complete."""
+        self.count += 1
+        if self._spec.decay is None:
+            self._accumulate(row - self._shift, 1.0)
+        else:
+            self._scale *= self._spec.decay
+            self._accumulate(row, 1.0 / self._scale)
 
-        Parameters
-        ----------
-        entering, leaving
-            (B, N); a row with a missing value counts for nothing.
+    def leave(self, row: FloatArray) -> None:
+        """Take the oldest row out, (N,) complete."""
+        self.count -= 1
+        if self._spec.decay is None:
+            self._accumulate(row - self._shift, -1.0)
+        else:
+            self._accumulate(row, -(self._spec.decay**self.count) / self._scale)
 
-        Yields
-        ------
-        bool
-            With each of the rows, when the sums are those after it: whether some column's spread is
-            too small a rest of what they have been, so that they are to be made anew.
-        """
-        rows = np.stack([entering, leaving], axis=1)
-        there: BoolArray = ~np.asarray(np.isnan(rows).any(axis=2))
-        factors, counts, scales = self._factors_ahead(there)
-        steps = np.cumsum(there)[1::2]  # made by the end of each bar
+    def worn(self) -> bool:
+        """Tell whether some column's spread is too small a rest of what its sums have been."""
         with np.errstate(all="ignore"):
-            distance = rows[there] - self._shift
-            squares = distance * distance
-            factor = np.array(factors)[:, None]
-            own = _summed(self._own, factor * squares)
-            linear = np.broadcast_to(self._linear, own.shape)
-            cubes = np.broadcast_to(self._cubes, own.shape)
-            if self._spec.decay is None:
-                linear = _summed(self._linear, factor * distance)
-            quartic = [self._quartic] * len(own)
-            if self._spec.kind == "ledoit_wolf":
-                norms = squares.sum(axis=1, keepdims=True)
-                cubes = _summed(self._cubes, factor * norms * distance)
-                fourth = _summed(np.array([self._quartic]), factor * norms * norms)
-                quartic = fourth[:, 0].tolist()
-            largest = np.maximum.accumulate(np.vstack([self._largest, own[steps]]))[1:]
-            about = linear[steps]
-            spread = own[steps] - about * about / np.maximum(counts, 1)[:, None]
-            sound = (spread >= _SHARE_LEFT_MIN * largest).all(axis=1) | ~there.any(axis=1)
-        done = 0
-        for bar, (stop, kept) in enumerate(zip(steps.tolist(), sound.tolist(), strict=True)):
-            for step in range(done, stop):
-                row = distance[step]
-                blas.dsyr(factors[step], row, lower=1, a=self._products, overwrite_a=1)
-            done = stop
-            self.count, self._scale = counts[bar], scales[bar]
-            self._own, self._linear, self._largest = own[stop], linear[stop], largest[bar]
-            self._cubes, self._quartic = cubes[stop], quartic[stop]
-            yield not kept
-
-    def _factors_ahead(self, there: BoolArray) -> tuple[list[float], list[int], list[float]]:
-        """Return what each step is multiplied by, and count and scale after each bar."""
-        count, scale, decay = self.count, self._scale, self._spec.decay
-        factors, counts, scales = [], [], []
-        for enters, leaves in zip(*there.T.tolist(), strict=True):
-            if enters:
-                count += 1
-                scale *= decay or 1.0
-                factors.append(1.0 / scale)
-            if leaves:
-                count -= 1
-                factors.append(-((decay or 1.0) ** count) / scale)
-            counts.append(count)
-            scales.append(scale)
-        return factors, counts, scales
+            np.maximum(self._largest, self._own, out=self._largest)
+            spread = self._own - self._linear * self._linear / max(self.count, 1)
+            return not bool((spread >= _SHARE_LEFT_MIN * self._largest).all())
 
     def matrix(self) -> FloatArray:
         """Give the estimate, (N, N) exactly symmetric; not finite where it is beyond float64."""
@@ -184,6 +144,18 @@ class ProductSums:
             pair_max=self._pair_max(inverse, factor),
             trace=trace,
         )
+
+    def _accumulate(self, distance: FloatArray, factor: float) -> None:
+        with np.errstate(all="ignore"):
+            blas.dsyr(factor, distance, lower=1, a=self._products, overwrite_a=1)
+            squares = distance * distance
+            self._own += factor * squares
+            if self._spec.decay is None:
+                self._linear += factor * distance
+            if self._spec.kind == "ledoit_wolf":
+                norm = float(squares.sum())
+                self._cubes += (factor * norm) * distance
+                self._quartic += factor * norm * norm
 
     # The central sums of products, some columns at a time: their first column, a new array (b, m)
     # whose row j holds entries (start.., start + j) of the triangle, and what of its leading square
@@ -279,12 +251,6 @@ class ProductSums:
             if rho > (-np.inf if best is None else best[2]):
                 best = start + row, start + column, min(max(rho, -1.0), 1.0)
         return best
-
-
-# Sums (S + 1, N) before the first and after each of the terms (S, N), strictly in their order.
-def _summed(begun: FloatArray, terms: FloatArray) -> FloatArray:
-    sums: FloatArray = np.add.accumulate(np.concatenate([begun[None], terms]), axis=0)
-    return sums
 
 
 # A view to write through.

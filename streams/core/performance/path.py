@@ -18,6 +18,7 @@ __all__ = ["PATH_COLUMNS", "WealthPath", "WealthPaths", "path_due"]
 PATH_COLUMNS: Final = 50
 """Of so many columns a path is followed at every bar, of twice as many at every second one."""
 
+_COLUMNS_AT_ONCE: Final = 256  # 2.4 MB for a window of 252 bars: each portfolio has its own
 # An accumulating ufunc takes one number at a time, one call a bar takes a row: from here on faster.
 _WIDE_COLUMNS: Final = 150
 _MEMORY_KEPT: Final = 8  # times what is needed now
@@ -71,6 +72,14 @@ class WealthPath:
         places = [np.full((count, columns), -1) for _ in range(2)]
         return cls(*figures, *places)
 
+    @classmethod
+    def side_by_side(cls, paths: "list[WealthPath]") -> "WealthPath":
+        """Join the columns of several."""
+        if len(paths) == 1:
+            return paths[0]
+        names = cls.__slots__
+        return cls(*(np.concatenate([getattr(path, name) for path in paths]) for name in names))
+
     def put(self, places: list[int], path: "WealthPath") -> None:
         """Write several windows, side by side in ``path``, each into its place."""
         for name in self.__slots__:
@@ -114,8 +123,14 @@ class WealthPaths:
         rows
             (bars, M) simple returns, oldest first, NaN = missing.
         """
+        assert len(rows) == self._bars, (len(rows), self._bars)
+        blocks = max(-(-rows.shape[1] // _COLUMNS_AT_ONCE), 1)
+        return WealthPath.side_by_side(
+            [self._follow(block) for block in np.array_split(rows, blocks, axis=1)]
+        )
+
+    def _follow(self, rows: FloatArray) -> WealthPath:
         bars, columns = rows.shape
-        assert bars == self._bars, (bars, self._bars)
         if columns != self._growth.shape[1]:
             self._make_room(columns)
         with np.errstate(all="ignore"):
