@@ -98,3 +98,14 @@ class Outsider:
             assert time.monotonic() < end, f"waited in vain; last: {found[-1:]}"
             time.sleep(0.1)
         return found
+
+
+def replayed_alike(apse, returns_file, policy_file, folder):
+    """Replay in process (into `here`) and over the broker (`there`): the same is said of both."""
+    base = ["replay", "--returns", returns_file, "--portfolio", policy_file, "--json"]
+    here = apse(*base, "--out", folder / "here")
+    there = apse(*base, "--out", folder / "there", "--kafka")
+    assert there.code == here.code == 0, there.err
+    assert here.json["decisions"] > 0
+    assert here.json | {"out": ""} == there.json | {"out": ""}
+    return there

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cli.conftest import policy_file, returns_file
+from tests.operate.engine import replayed_alike
 
 __all__ = ["policy_file", "returns_file"]
 
@@ -13,12 +14,7 @@ def test_a_ragged_file_gives_the_same_bytes_over_the_broker(
     apse, broker, monkeypatch, returns_file, policy_file, tmp_path
 ):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", broker.bootstrap)
-    base = ["replay", "--returns", returns_file, "--portfolio", policy_file, "--json"]
-    here = apse(*base, "--out", tmp_path / "here")
-    there = apse(*base, "--out", tmp_path / "there", "--kafka")
-    assert there.code == here.code == 0, there.err
-    assert here.json["decisions"] > 0
-    assert here.json | {"out": ""} == there.json | {"out": ""}
+    there = replayed_alike(apse, returns_file, policy_file, tmp_path)
     assert "%3|" not in there.err  # the client library's own log
     for name in ("decisions.jsonl", "performance.csv", "weights.csv", "metrics.csv", "shadows.csv"):
         mine, theirs = ((tmp_path / where / name).read_bytes() for where in ("here", "there"))

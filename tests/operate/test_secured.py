@@ -16,6 +16,7 @@ from streams.kafka.broker import resolve_broker
 from streams.kafka.jars import JarServer, find_jars
 from streams.settings import KafkaSettings, Secret
 from tests.cli.conftest import policy_file, returns_file
+from tests.operate.engine import replayed_alike
 from tests.tidy.repository import ROOT
 
 __all__ = ["policy_file", "returns_file"]
@@ -113,12 +114,7 @@ def test_the_whole_engine_works_on_a_broker_with_a_login_over_tls(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("APSE_KAFKA__PASSWORD", PASSWORD)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", given.bootstrap)
-    base = ["replay", "--returns", returns_file, "--portfolio", policy_file, "--json"]
-    here = apse(*base, "--out", tmp_path / "here")
-    there = apse(*base, "--out", tmp_path / "there", "--kafka")
-    assert there.code == here.code == 0, there.err
-    assert here.json["decisions"] > 0
-    assert here.json | {"out": ""} == there.json | {"out": ""}
+    replayed_alike(apse, returns_file, policy_file, tmp_path)
     environment = {"KAFKA_BOOTSTRAP_SERVERS": given.bootstrap, **given.environment()}
     monkeypatch.setattr(roads, "EXTERNAL_TIMEOUT_S", 1.0)
     for password, words in (("", "must be set"), ("wrong", "does not answer within 1 s")):
